@@ -1,0 +1,96 @@
+"""The few shapes everything agrees on, and the meaning of time.
+
+`action[t]` answers `observation[t]`; `reward[t]` and `discount[t]` follow
+`action[t]`, and so does `observation[t + 1]`. A discount of 0 means that the
+episode truly ended; a time limit ends an episode too but keeps its discount of
+1, so that its last value is bootstrapped. Stored arrays are `[T, ...]`, batches
+`[B, T, ...]`.
+
+An action has two forms. In an environment it is a value of the environment's
+own Gymnasium space. Everywhere else it is a flat vector `[A]`, and what a search
+tree or the replay remembers of it is that vector packed into W 32-bit words:
+two draws are the same action exactly if their words are equal.
+
+This module needs NumPy only.
+"""
+
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Num, UInt32
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: shown as one message, without a traceback."""
+
+
+class EnvSpec(NamedTuple):
+    """What an environment shows and accepts."""
+
+    name: str
+    """The id it was made from, such as `dmc:cartpole.swingup`."""
+    observation_shape: tuple[int, ...]
+    observation_dtype: np.dtype
+    action_space: gymnasium.Space[Any]
+
+
+class Step(NamedTuple):
+    """What E environments answered to one action each."""
+
+    next_observation: Num[np.ndarray, "E ..."]
+    """What followed the action; at an episode's end its final observation."""
+    reward: Float32[np.ndarray, " E"]
+    discount: Float32[np.ndarray, " E"]
+    """0 after a true termination, else 1, also at a time limit."""
+    is_last: Bool[np.ndarray, " E"]
+    """The episode ended with this step, by termination or by time limit."""
+    frames: Int[np.ndarray, " E"]
+    """Environment frames this step took, action repeat counted."""
+    observation: Num[np.ndarray, "E ..."]
+    """To act on next: `next_observation`, or a new episode's first one where `is_last`."""
+    legal: Bool[np.ndarray, "E L"] | None
+    """Legal choices at `observation`; None where all are legal."""
+
+
+class Sequence(NamedTuple):
+    """Consecutive steps of one episode, with what the search found at each."""
+
+    observation: Num[np.ndarray, "T+1 ..."]
+    action: Num[np.ndarray, "T A"]
+    reward: Float32[np.ndarray, " T"]
+    discount: Float32[np.ndarray, " T"]
+    words: UInt32[np.ndarray, "T K W"]
+    """The root's sampled actions, packed: visits are worthless without them."""
+    visits: Int[np.ndarray, "T K"]
+    root_value: Float32[np.ndarray, " T"]
+
+
+class Windows(NamedTuple):
+    """A training batch: rows t … t+U+n of stored sequences, for an unroll of U and n-step targets.
+
+    Where a sequence ends inside a window, `is_step` turns false; `is_terminal`
+    says whether the rows past the end are absorbing (a true termination: reward
+    and value 0) or unknown (a time limit, or a sequence cut at its greatest
+    length: masked, bootstrapped from the final observation).
+    """
+
+    observation: Num[np.ndarray, "B U+n+1 ..."]
+    """Past the end: the final observation, repeated."""
+    action: Num[np.ndarray, "B U A"]
+    """Past the end: actions of other stored rows, as an absorbing step must hold for any action."""
+    reward: Float32[np.ndarray, "B U+n"]
+    """Past the end: 0."""
+    discount: Float32[np.ndarray, "B U+n"]
+    """Past the end: 1."""
+    is_step: Bool[np.ndarray, "B U+n+1"]
+    is_terminal: Bool[np.ndarray, " B"]
+    words: UInt32[np.ndarray, "B U+1 K W"]
+    visits: Int[np.ndarray, "B U+1 K"]
+    """Past the end: 0."""
+    root_value: Float32[np.ndarray, "B U+1"]
+    """Past the end: 0."""
+    weight: Float32[np.ndarray, " B"]
+    """Importance weights of prioritised replay."""
+    index: Int[np.ndarray, " B"]
+    """Where each window starts, to hand back with new priorities."""
