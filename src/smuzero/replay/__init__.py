@@ -1,0 +1,1 @@
+"""Prioritised replay of the most recent sequences (Appendix A). Needs NumPy only."""

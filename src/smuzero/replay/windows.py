@@ -1,0 +1,71 @@
+"""Cutting training windows out of stored sequences.
+
+A window of the rows t … t+U+n may reach past the end of its sequence. What lies
+there is made up here, and marked: rewards of 0 and discounts of 1 leave an n-step
+return unchanged, the final observation is what it bootstraps from, and `is_step`
+and `is_terminal` say what of it may be learned (`smuzero.types.Windows`).
+"""
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from smuzero.types import Sequence, Windows
+
+
+def gather(
+    stored: Sequence,
+    length: Int64[np.ndarray, " S"],
+    leaf: Int64[np.ndarray, " B"],
+    other_leaf: Int64[np.ndarray, "B U"],
+    n_step: int,
+    weight: Float32[np.ndarray, " B"],
+    index: Int64[np.ndarray, " B"],
+) -> Windows:
+    """The windows that start at the given leaves (slot · L + step), by one gather for each field.
+
+    `length` is the number of steps in each slot. Past the end of its sequence a
+    window takes the actions of `other_leaf`.
+    """
+    unroll = other_leaf.shape[1]
+    slot, start = np.divmod(leaf, stored.action.shape[1])
+    slot, end = slot[:, None], length[slot][:, None]
+    step = start[:, None] + np.arange(unroll + n_step + 1)
+    is_step = step < end
+    last = end - 1
+    row = _rows(stored.action, slot, np.minimum(step, last))
+    final_discount = _take(stored.discount, _rows(stored.discount, slot, last))[:, 0]
+
+    at_root, in_unroll, in_return = slice(unroll + 1), slice(unroll), slice(unroll + n_step)
+    # Paper: silent on windows that reach past a sequence cut at its greatest length. Here: as at a time limit, they
+    # end there and bootstrap from the final observation; the next sequence of the episode may be evicted already.
+    # Paper: silent on the actions after an episode's end. Here: those of other stored steps, as MuZero's absorbing
+    # states must hold for any action.
+    return Windows(
+        observation=_take(stored.observation, _rows(stored.observation, slot, np.minimum(step, end))),
+        action=_take(stored.action, np.where(is_step[:, in_unroll], row[:, in_unroll], other_leaf)),
+        reward=_take_steps(stored.reward, row[:, in_return], is_step[:, in_return], 0),
+        discount=_take_steps(stored.discount, row[:, in_return], is_step[:, in_return], 1),
+        is_step=is_step,
+        is_terminal=final_discount == 0,
+        words=_take_steps(stored.words, row[:, at_root], is_step[:, at_root], 0),
+        visits=_take_steps(stored.visits, row[:, at_root], is_step[:, at_root], 0),
+        root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
+        weight=weight,
+        index=index,
+    )
+
+
+def _rows(array: np.ndarray, slot: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Where `array[slot, step]` lies once slots and steps are one axis."""
+    return slot * array.shape[1] + step
+
+
+def _take(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    # `take` on one flat axis is several times faster than indexing with two arrays.
+    return array.reshape(-1, *array.shape[2:]).take(rows, axis=0)
+
+
+def _take_steps(array: np.ndarray, rows: np.ndarray, is_step: np.ndarray, filler: int) -> np.ndarray:
+    taken = _take(array, rows)
+    taken[~is_step] = filler
+    return taken
