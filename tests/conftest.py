@@ -1,0 +1,21 @@
+"""How every test runs: shapes checked, silent conversions refused, compiled code kept between runs."""
+
+import os
+from pathlib import Path
+
+import jaxtyping
+
+# Annotated shapes and dtypes are checked at every call. This must precede the first import of the package.
+jaxtyping.install_import_hook("smuzero", "beartype.beartype")
+
+# Environment variables rather than jax.config where a test's own subprocesses should agree.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+_CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE_HOME / "smuzero" / "jax-tests"))
+
+import jax  # noqa: E402
+
+# The default keeps what took a second to compile; a suite is made of many programs that take less.
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
