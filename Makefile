@@ -11,12 +11,12 @@ BIN := $(VENV)/bin
 # versions on the PATH. A candidate is run, not just found: version managers leave names that do not start.
 SUPPORTED := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 ifndef PYTHON
-PYTHON := $(shell made_with=$$(sed -n 's/^executable = //p' $(VENV)/pyvenv.cfg 2>/dev/null); \
+PYTHON := $(shell made_with=$$(sed -n 's/^executable = //p' $(VENV)/pyvenv.cfg 2>/dev/null || true); \
 	for python in $$made_with python3 python3.12 python3.11; do \
 		if "$$python" -c '$(SUPPORTED)' >/dev/null 2>&1; then echo "$$python"; break; fi; \
 	done)
 endif
-VERSION := $(shell '$(PYTHON)' -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VERSION := $(shell '$(PYTHON)' -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
 TAG := py$(subst .,,$(VERSION))
 REQUIREMENTS := requirements/$(TAG).txt
 
@@ -90,7 +90,7 @@ $(PACKAGES): $(REQUIREMENTS)
 	@touch $@
 
 # Reached only for a Python that has no file of pinned packages.
-requirements/py%.txt:
+requirements/%.txt:
 	@if [ -z '$(PYTHON)' ]; then \
 		echo "No Python 3.11 or 3.12 was found (looked for python3, python3.12, python3.11)." >&2; \
 	elif [ -z '$(VERSION)' ]; then \
