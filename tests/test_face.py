@@ -32,5 +32,5 @@ def test_search_is_a_package_and_a_function(monkeypatch):
     plan.search = lambda *args, **kwargs: (args, kwargs)  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, "smuzero.search.plan", plan)
     assert smuzero.search is importlib.import_module("smuzero.search")
-    search: Any = smuzero.search  # For the type checker it has the signature of `plan.search`, which the stand-in has not.
+    search: Any = smuzero.search  # The type checker knows the true signature; the stand-in has another.
     assert search(1, 2, model=3) == ((1, 2), {"model": 3})
