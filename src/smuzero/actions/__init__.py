@@ -1,0 +1,1 @@
+"""What an agent can do: action spaces, and distributions over their actions."""

@@ -1,0 +1,206 @@
+"""The DeepMind Control Suite from its states: `dmc:domain.task`, such as `dmc:humanoid.run` (Section 6.3).
+
+The observation is the suite's own dictionary, concatenated in its own order. The
+action space is the suite's own box (not always [−1, 1]: the quadruped's reaches
+1.1). An episode ends after 1000 steps by time limit, which keeps its discount of 1.
+
+A state goes on exactly, bit for bit, in a fresh environment: MuJoCo's integration
+state (the solver's warm start among it), the task's random numbers and attributes,
+and every part of the model that the task has changed, such as the place of a target.
+"""
+
+import contextlib
+import logging
+import math
+import types
+import warnings
+import zlib
+from typing import Any
+
+import gymnasium
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, MissingExtra, UnknownEnvironment
+from smuzero.envs.registry import near_names
+from smuzero.types import EnvSpec, UserError
+
+_FIXED_MODEL_ARRAYS = ("bvh", "flex", "mesh", "names", "oct", "skin", "tex", "text")
+"""Prefixes of a model's geometry, textures and names: megabytes that no task changes."""
+
+
+def make_control(name: str, seed: int) -> Env:
+    """Makes the suite's task `domain.task`.
+
+    Raises UnknownEnvironment, naming near tasks, and MissingExtra without dm_control.
+    """
+    suite = _import_suite()
+    domain, _, task = name.partition(".")
+    if (domain, task) not in suite.ALL_TASKS:
+        known = [f"{domain}.{task}" for domain, task in suite.ALL_TASKS]
+        near = near_names(name, known)
+        if domain in suite.TASKS_BY_DOMAIN:
+            near += f" The tasks of {domain} are {', '.join(suite.TASKS_BY_DOMAIN[domain])}."
+        else:
+            near += f" The domains are {', '.join(suite.TASKS_BY_DOMAIN)}."
+        raise UnknownEnvironment(f"The DeepMind Control Suite has no task {name!r} (domain.task).{near}")
+    with _quiet():
+        env = suite.load(domain, task, task_kwargs={"random": np.random.RandomState(seed)})
+    return ControlEnv(env, f"dmc:{name}")
+
+
+class ControlEnv(Env):
+    """One task of the suite: a `dm_control.rl.control.Environment` over a MuJoCo model."""
+
+    def __init__(self, env: Any, name: str):
+        bounds = env.action_spec()
+        action_space = gymnasium.spaces.Box(bounds.minimum, bounds.maximum, bounds.shape, bounds.dtype.type)
+        parts = [math.prod(part.shape) for part in env.observation_spec().values()]
+        self.spec = EnvSpec(name, (sum(parts),), np.dtype(np.float32), action_space)
+        self._env = env
+        self._model = _changeable_arrays(env.physics.model.ptr)
+        self._pristine = {key: array.copy() for key, array in self._model.items()}
+
+    def reset(self) -> Float32[np.ndarray, " D"]:
+        return _flatten(self._env.reset().observation)
+
+    def step(self, action: Any) -> EnvStep:
+        if np.shape(action) != self.spec.action_space.shape:
+            raise ValueError(
+                f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self.spec.action_space.shape}."
+            )
+        try:
+            step = self._env.step(action)
+        except RuntimeError as error:
+            raise self._diverged(error, action) from error
+        return EnvStep(_flatten(step.observation), float(step.reward), float(step.discount), bool(step.last()), 1, None)
+
+    def state(self) -> dict[str, Any]:
+        changed = {
+            key: array.copy() for key, array in self._model.items() if not np.array_equal(array, self._pristine[key])
+        }
+        return {
+            "physics": self._env.physics.get_state(_integration_state()),
+            "model": changed,
+            "model_checksum": self._checksum(),
+            "task": _plain_attributes(self._env.task),
+            "random": _random_state(self._env.task.random),
+            "step_count": int(self._env._step_count),
+            "reset_next_step": bool(self._env._reset_next_step),
+        }
+
+    def restore(self, state: dict[str, Any]) -> bool:
+        if int(state["model_checksum"]) != self._checksum():
+            raise UserError(
+                f"This state was taken from another model than that of {self.spec.name!r}: restore it into an "
+                "environment with the same id and seed, under the same versions of mujoco and dm_control."
+            )
+        # A task creates some of its attributes when its first episode begins.
+        self._env.reset()
+        for key, array in self._model.items():
+            array[...] = state["model"].get(key, self._pristine[key])
+        for key, value in state["task"].items():
+            setattr(self._env.task, key, np.array(value) if isinstance(value, np.ndarray) else value)
+        _set_random_state(self._env.task.random, state["random"])
+        self._env._step_count = int(state["step_count"])
+        self._env._reset_next_step = bool(state["reset_next_step"])
+        self._restore_physics(np.asarray(state["physics"]))
+        return True
+
+    def close(self):
+        self._env.close()
+
+    def _restore_physics(self, integration_state: Float64[np.ndarray, " S"]):
+        """Sets MuJoCo's state and all that a step leaves computed for the next one.
+
+        dm_control's step begins in the middle of MuJoCo's, with the quantities
+        that depend on position and velocity already known: `mj_step1` finds them.
+        """
+        import mujoco
+
+        physics = self._env.physics
+        physics.set_state(integration_state, _integration_state())
+        mujoco.mj_step1(physics.model.ptr, physics.data.ptr)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _checksum(self) -> int:
+        checksum = 0
+        for array in self._pristine.values():
+            checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
+        return checksum
+
+    def _diverged(self, error: RuntimeError, action: Any) -> InvalidEnvironmentOutput:
+        return InvalidEnvironmentOutput(
+            f"The physics of {self.spec.name!r} became invalid at step {self._env._step_count} of its episode: {error} "
+            f"The action was {action}, and must be finite and within {self.spec.action_space}."
+        )
+
+
+def _import_suite() -> types.ModuleType:
+    try:
+        with _quiet():
+            from dm_control import suite
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"dmc: environments need dm_control, which is not installed ({error}): pip install 'smuzero[dmc]'"
+        ) from error
+    return suite
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps back what importing and loading say on a machine without a screen.
+
+    dm_control looks for OpenGL as it is imported, and says so where it finds no
+    display; some of its models use settings that MuJoCo calls deprecated.
+    Neither matters to an environment that shows states.
+    """
+    logger = logging.getLogger("absl")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _flatten(observation: dict[str, Any]) -> Float32[np.ndarray, " D"]:
+    return np.concatenate([np.ravel(part) for part in observation.values()], dtype=np.float32, casting="same_kind")
+
+
+def _integration_state() -> int:
+    """MuJoCo's name for the arrays that decide its next step."""
+    import mujoco
+
+    return int(mujoco.mjtState.mjSTATE_INTEGRATION)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _changeable_arrays(model: Any) -> dict[str, np.ndarray]:
+    """Views of all arrays of a MuJoCo model that a task might change, by name."""
+    names = [name for name in dir(model) if not name.startswith("_") and name.split("_")[0] not in _FIXED_MODEL_ARRAYS]
+    arrays = {name: getattr(model, name) for name in names}
+    return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray) and array.size}
+
+
+def _plain_attributes(task: Any) -> dict[str, Any]:
+    """A task's own numbers, texts and arrays: all but its random numbers and its fixed lists of names."""
+    plain = {}
+    for key, value in vars(task).items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | float | str):
+            plain[key] = value
+        elif isinstance(value, np.ndarray):
+            plain[key] = value.copy()
+    return plain
+
+
+def _random_state(random: np.random.RandomState) -> dict[str, Any]:
+    _, key, position, has_gauss, gauss = random.get_state(legacy=True)
+    return {"key": np.array(key), "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
+
+
+def _set_random_state(random: np.random.RandomState, state: dict[str, Any]):
+    key = np.asarray(state["key"], np.uint32)
+    random.set_state(("MT19937", key, int(state["position"]), int(state["has_gauss"]), float(state["gauss"])))

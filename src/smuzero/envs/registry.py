@@ -1,0 +1,70 @@
+"""Where ids lead: `family:name` is looked up by its family, and the family's module makes the environment.
+
+A family is named by the place of a function `(name, seed) -> Env`, imported only
+when an environment of that family is first made, so that an optional package is
+needed only by those who use it.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium
+
+from smuzero.envs.base import Env, UnknownEnvironment
+from smuzero.envs.wrappers import ActionRepeat, CheckFinite
+from smuzero.types import UserError
+
+EnvFactory = Callable[[], gymnasium.Env[Any, Any]]
+"""A function that makes one Gymnasium environment of the user's own."""
+
+FAMILIES: dict[str, str] = {
+    "dmc": "smuzero.envs.control:make_control",
+    "gym": "smuzero.envs.gym:make_gym",
+}
+"""For each family the place, `module:function`, of what makes its environments."""
+
+
+def make(env_id: str | EnvFactory, *, seed: int, action_repeat: int = 1) -> Env:
+    """Makes the environment with this id, or the one a factory returns.
+
+    `dmc:cartpole.swingup` is a task of the DeepMind Control Suite, `gym:CartPole-v1`
+    any registered Gymnasium environment. All its randomness comes from `seed`
+    (0 to 2³² − 1). With `action_repeat`, each action is given that many times.
+    Raises UnknownEnvironment, naming near ids.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"The seed {seed} is not between 0 and 2**32 - 1.")
+    env: Env = CheckFinite(_load(env_id, seed))
+    return ActionRepeat(env, action_repeat) if action_repeat != 1 else env
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """A sentence with the known names nearest to `name`; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _load(env_id: str | EnvFactory, seed: int) -> Env:
+    if callable(env_id):
+        return _resolve("smuzero.envs.gym:from_factory")(env_id, seed)
+    if not isinstance(env_id, str):
+        raise UserError(
+            f"An environment is given by its id or by a function that makes it, not by {type(env_id).__name__}. "
+            "In place of an environment, pass a function that returns a new one."
+        )
+    family, colon, name = env_id.partition(":")
+    if not colon or family not in FAMILIES:
+        examples = ", ".join(f"{known}:…" for known in sorted(FAMILIES))
+        suggestion = near_names(family, FAMILIES) if colon else ""
+        raise UnknownEnvironment(
+            f"{env_id!r} is not an environment id.{suggestion} Ids start with their family: {examples}; for example "
+            "dmc:cartpole.swingup or gym:CartPole-v1."
+        )
+    return _resolve(FAMILIES[family])(name, seed)
+
+
+def _resolve(place: str) -> Callable[..., Env]:
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)
