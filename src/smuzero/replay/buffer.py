@@ -125,7 +125,7 @@ class Buffer:
             index=self._generation[leaf // self.settings.max_length] * self._tree.num_leaves + leaf,
         )
 
-    def update_priorities(self, index: Int64[np.ndarray, " B"], priority: Float[np.ndarray, " B"]) -> None:
+    def update_priorities(self, index: Int[np.ndarray, " B"], priority: Float[np.ndarray, " B"]) -> None:
         """Give drawn steps new priorities; those evicted since are ignored.
 
         `index` is that of the sampled windows, kept on the host: it needs its 64
@@ -162,8 +162,7 @@ class Buffer:
             "length": length,
             "mass": self._tree.get(_leaves(length, self.settings.max_length)),
             "generation": self._generation[: len(length)].copy(),
-            "max_sequences": self.settings.max_sequences,
-            "max_length": self.settings.max_length,
+            "settings": dataclasses.asdict(self.settings),
             "next_slot": self._next_slot,
             "highest_priority": self._highest_priority,
             "generator": self._generator.bit_generator.state,
@@ -172,20 +171,19 @@ class Buffer:
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave: the next samples are the same to the last bit.
 
-        Raises ValueError if the state is of a replay of another size.
+        Raises ValueError if the state is of a replay with other settings.
         """
-        given = int(state["max_sequences"]), int(state["max_length"])
-        allowed = self.settings.max_sequences, self.settings.max_length
-        if given != allowed:
+        settings = dataclasses.asdict(self.settings)
+        if state["settings"] != settings:
             raise ValueError(
-                f"The state is of a replay of {given[0]} sequences of {given[1]} steps, but this one has {allowed[0]} "
-                f"of {allowed[1]}: restore it with the settings it was made with."
+                f"The state is of a replay with {state['settings']}, but this one has {settings}: "
+                "restore it with the settings it was made with."
             )
         self._clear()
         length = np.asarray(state["length"], np.int64)
         if len(length):
             rows = {name: np.asarray(state[name]) for name in Sequence._fields}
-            self._stored = storage.allocate(Sequence(**rows), *allowed)
+            self._stored = storage.allocate(Sequence(**rows), self.settings.max_sequences, self.settings.max_length)
             storage.unpack(self._stored, length, rows)
         self._length[: len(length)] = length
         self._generation[: len(length)] = state["generation"]
