@@ -1,0 +1,205 @@
+"""One update of the network from one batch of windows (Appendix A).
+
+AdamW with a cosine schedule, a target network for the bootstraps, importance
+weights from prioritised replay and new priorities for it. State goes in and
+comes out; the whole update is one compiled function that reuses the memory of
+the state it is given.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from smuzero.actions.distributions import Policy
+from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
+from smuzero.agent.targets import Targets, bootstrap_values, make_targets
+from smuzero.networks.model import Network, Params
+from smuzero.types import Windows
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerSettings:
+    """How the network learns; the defaults are those of Appendix A, and MuZero's where it is silent."""
+
+    batch_size: int = 1024
+    """Windows per update."""
+    unroll: int = 5
+    """Steps the model is unrolled for (U)."""
+    n_step: int = 5
+    """Rewards in a value target before it is bootstrapped (n)."""
+    discount: float = 0.99
+    """γ per environment step."""
+    learning_rate: float = 1e-4
+    """Before the first update; falls to 0 along a half cosine."""
+    total_updates: int = 1_000_000
+    """Updates after which the learning rate is 0."""
+    weight_decay: float = 2e-5
+    """Decoupled decay of the weight matrices, times the learning rate."""
+    max_grad_norm: float | None = None
+    """Longer gradients are shortened to this norm; None never does."""
+    policy_weight: float = 1.0
+    value_weight: float = 1.0
+    reward_weight: float = 1.0
+    entropy_weight: float = 0.0
+    """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
+    target_period: int = 1000
+    """Updates between two refreshments of the target network (MuZero's checkpoint interval)."""
+    target_rate: float = 1.0
+    """Share of the way the target goes to the network at a refreshment: 1 copies it. A moving average is
+    a period of 1 with a small rate, such as 0.05."""
+
+    def __post_init__(self):
+        for name in ("batch_size", "unroll", "n_step", "total_updates", "target_period"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        for name in ("discount", "target_rate"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1.")
+        if self.max_grad_norm is not None and self.max_grad_norm <= 0:
+            raise ValueError(f"max_grad_norm is {self.max_grad_norm}, but must be above 0; None turns it off.")
+
+    @property
+    def loss_weights(self) -> Losses:
+        weights = (self.policy_weight, self.value_weight, self.reward_weight, self.entropy_weight)
+        return Losses(*weights)  # pyright: ignore[reportArgumentType]  (plain numbers, one per term)
+
+
+class LearnerState(NamedTuple):
+    """All that the next update depends on, besides its batch."""
+
+    params: Params
+    target_params: Params
+    opt_state: optax.OptState
+    step: Int[Array, ""]
+    """Updates made so far."""
+    key: PRNGKeyArray
+    """For an update that draws at random; the present losses draw nothing."""
+
+
+Update = Callable[[LearnerState, Windows], tuple[LearnerState, dict[str, Array], Float[Array, " B"]]]
+
+
+def learning_rate_schedule(settings: LearnerSettings) -> optax.Schedule:
+    """lr = lr_init · ½(1 + cos(π · step / total_updates)), and 0 from there on (Appendix A)."""
+    return optax.cosine_decay_schedule(settings.learning_rate, settings.total_updates)
+
+
+def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay and the cosine schedule (Appendix A)."""
+    # Paper: silent on which parameters decay. Here: matrices only; scales and biases are not pulled to 0.
+    # Paper: silent on whether the decay is multiplied by the initial learning rate. Here: as in optax, it is.
+    adamw = optax.adamw(
+        learning_rate_schedule(settings),
+        weight_decay=settings.weight_decay,
+        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+    )
+    if settings.max_grad_norm is None:
+        return adamw
+    return optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adamw)
+
+
+def init_learner(network: Network, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
+    """A learner before its first update; the target network starts equal to the network."""
+    params_key, key = jax.random.split(key)
+    params = network.init(params_key)
+    # Copies, since an update reuses its state's memory and must not be given one buffer twice.
+    target_params = jax.tree.map(jnp.copy, params)
+    return LearnerState(params, target_params, make_optimiser(settings).init(params), jnp.zeros((), jnp.int32), key)
+
+
+def refresh_target(settings: LearnerSettings, target: Params, params: Params, step: Int[Array, ""]) -> Params:
+    """The target network after update number `step`, counted from 1."""
+    is_due = step % settings.target_period == 0
+    rate = settings.target_rate
+
+    def refresh(old: Array, new: Array) -> Array:
+        moved = new if rate == 1.0 else old + rate * (new - old)
+        return jnp.where(is_due, moved, old)
+
+    return jax.tree.map(refresh, target, params)
+
+
+def batch_loss(
+    network: Network, policy: Policy, settings: LearnerSettings, params: Params, windows: Windows, targets: Targets
+) -> tuple[Float[Array, ""], tuple[Losses, Predictions]]:
+    """The loss of a batch, its terms per window, and the predictions they judge."""
+
+    def one(window: Windows, target: Targets) -> tuple[Losses, Predictions]:
+        predictions = unroll(network, params, window.observation[0], window.action)
+        return window_losses(network, policy, predictions, target, window.words), predictions
+
+    losses, predictions = jax.vmap(one)(windows, targets)
+    return total_loss(losses, settings.loss_weights, windows.weight), (losses, predictions)
+
+
+def batch_targets(network: Network, settings: LearnerSettings, target_params: Params, windows: Windows) -> Targets:
+    """The targets of every window of a batch."""
+
+    def one(window: Windows) -> Targets:
+        return make_targets(window, bootstrap_values(network, target_params, window), settings.discount)
+
+    return jax.vmap(one)(windows)
+
+
+def make_update(network: Network, policy: Policy, settings: LearnerSettings) -> Update:
+    """The compiled update: (state, windows) -> (state, metrics, priorities).
+
+    The given state's memory is reused: keep the returned one. Priorities are
+    |root value − z| of each window's first step (MuZero). Windows must be cut
+    for the settings' `unroll` and `n_step`.
+    """
+    optimiser, schedule = make_optimiser(settings), learning_rate_schedule(settings)
+
+    def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
+        check_windows(windows, settings)
+        targets = batch_targets(network, settings, state.target_params, windows)
+
+        def loss(params: Params) -> tuple[Array, tuple[Losses, Predictions]]:
+            return batch_loss(network, policy, settings, params, windows, targets)
+
+        (total, (losses, predictions)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+        change, opt_state = optimiser.update(gradient, state.opt_state, state.params)
+        params: Any = optax.apply_updates(state.params, change)
+        step = state.step + 1
+        target_params = refresh_target(settings, state.target_params, params, step)
+        metrics = {
+            "loss/total": total,
+            **summarise(network, policy, losses, predictions, targets),
+            "learner/gradient_norm": optax.global_norm(gradient),
+            "learner/learning_rate": jnp.asarray(schedule(state.step)),
+        }
+        priorities = jnp.abs(windows.root_value[:, 0] - targets.value[:, 0])
+        return LearnerState(params, target_params, opt_state, step, state.key), metrics, priorities
+
+    return jax.jit(update, donate_argnums=0)
+
+
+def summarise(
+    network: Network, policy: Policy, losses: Losses, predictions: Predictions, targets: Targets
+) -> dict[str, Array]:
+    """What to log of a batch: unweighted losses, and the root's policy and value."""
+    value = jax.vmap(network.value_support.decode)(predictions.value_logits[:, 0])
+    return {
+        "loss/policy": jnp.mean(losses.policy),
+        "loss/value": jnp.mean(losses.value),
+        "loss/reward": jnp.mean(losses.reward),
+        "policy/entropy": jnp.mean(jax.vmap(policy.entropy)(predictions.policy_logits[:, 0])),
+        "value/mean": jnp.mean(value),
+        "value/target_mean": jnp.mean(targets.value[:, 0]),
+    }
+
+
+def check_windows(windows: Windows, settings: LearnerSettings) -> None:
+    """Raise where a batch was cut for another unroll or n."""
+    given = windows.action.shape[1], windows.reward.shape[1]
+    needed = settings.unroll, settings.unroll + settings.n_step
+    if given != needed:
+        raise ValueError(
+            f"The windows hold {given[0]} actions and {given[1]} rewards, but unroll {settings.unroll} and "
+            f"n_step {settings.n_step} need {needed[0]} and {needed[1]}. Sample them with the learner's settings."
+        )

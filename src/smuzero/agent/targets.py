@@ -1,0 +1,70 @@
+"""What the learner's predictions are compared with, made from a window of stored steps.
+
+Appendix A: n-step returns bootstrapped from a target network, and the root's
+visits. Where a sequence ends inside a window, the steps after it are absorbing
+if the episode truly ended: reward 0 and value 0 whatever is done (MuZero).
+After a time limit nothing is known about them and they are masked; returns
+reaching past it are cut short and bootstrapped from the final observation.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from smuzero.networks.model import Network, Params
+from smuzero.operators.returns import n_step_returns
+from smuzero.types import Windows
+
+
+class Targets(NamedTuple):
+    """Targets for the root (step 0) and U unrolled steps of one window, with weight 0 where nothing is known."""
+
+    policy: Float[Array, "U+1 K"]
+    """Visits of the root's K sampled actions, normalised; 0 where masked."""
+    policy_mask: Float[Array, " U+1"]
+    value: Float[Array, " U+1"]
+    """Environment units."""
+    value_mask: Float[Array, " U+1"]
+    reward: Float[Array, " U"]
+    """Reward k follows action k, and so is predicted with latent k + 1."""
+    reward_mask: Float[Array, " U"]
+
+
+def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " U+1"]:
+    """The target network's values n steps after each of the window's U + 1 steps."""
+    num_steps = window.visits.shape[0]
+
+    def value(observation: Array) -> Array:
+        _, value_logits = network.predict(target_params, network.represent(target_params, observation))
+        return network.value_support.decode(value_logits)
+
+    return jax.vmap(value)(window.observation[-num_steps:])
+
+
+def make_targets(window: Windows, bootstrap: Float[Array, " U+1"], discount: float) -> Targets:
+    """The targets of one window (no batch axis), given the values n steps after each step.
+
+        z_k = Σ_{i<n} (Π_{j<i} f_{k+j}) r_{k+i} + (Π_{j<n} f_{k+j}) v_{k+n}
+
+    with f = γ·discount at a stored step and 1 past the sequence's end, where
+    rewards are 0 and observations repeat the final one.
+    """
+    num_steps = window.visits.shape[0]
+    factor = jnp.where(window.is_step[:-1], discount * window.discount, 1.0)
+    value = n_step_returns(window.reward, factor, bootstrap)
+
+    is_step = window.is_step[:num_steps]
+    is_known = is_step | window.is_terminal
+    visits = window.visits.astype(jnp.float32)
+    # At least 1: masked steps, whose visits are all 0, must not divide by 0.
+    total = jnp.maximum(jnp.sum(visits, axis=-1, keepdims=True), 1.0)
+    return Targets(
+        policy=visits / total,
+        policy_mask=is_step.astype(jnp.float32),
+        value=jnp.where(is_step, value, 0.0),
+        value_mask=is_known.astype(jnp.float32),
+        reward=window.reward[: num_steps - 1],
+        reward_mask=is_known[:-1].astype(jnp.float32),
+    )

@@ -1,0 +1,165 @@
+"""The learned model: three pure functions over a tree of parameters.
+
+    represent: observation -> latent            dynamics: latent, action -> latent, reward
+    predict: latent -> policy, value
+
+This is all that the search and the learner ask of a network, so a `Network`
+can be built from any library or from a known simulator. `make_network` builds
+the fully connected one of Appendix A. Its modules are split into structure and
+parameters once, here; merging them again happens while JAX traces.
+
+Latents are rescaled as MuZero rescales its hidden state, to [0, 1] by their own
+minimum and maximum. Paper: does not repeat this. Here: a setting, `latent`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Num, PRNGKeyArray
+
+from smuzero.actions.distributions import Policy
+from smuzero.networks import heads, towers
+from smuzero.operators.scalars import Support
+
+Params = Any
+"""A tree of arrays; only the network that made it knows its form."""
+
+SMALLEST_RANGE = 1e-5
+"""A latent of equal numbers has no range to divide by (the floor of MuZero's pseudocode)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings:
+    """Size of the network and of what it predicts; the defaults are those of Appendix A."""
+
+    width: int = 512
+    """Hidden units of every layer, and the length of a latent."""
+    num_blocks: int = 10
+    """Residual blocks of two layers, in the representation and again in the dynamics."""
+    latent: Literal["minmax", "layernorm"] = "minmax"
+    """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
+    value_bins: int = 51
+    value_range: tuple[float, float] = (-150.0, 150.0)
+    """First and last value bin; in units of h(value) with `value_transform`."""
+    value_transform: bool = False
+    """Squash values by MuZero's h before they are binned."""
+    reward_bins: int = 51
+    reward_range: tuple[float, float] = (-1.0, 1.0)
+    """First and last reward bin."""
+
+    def __post_init__(self):
+        if self.width < 1 or self.num_blocks < 0:
+            raise ValueError(
+                f"A network of width {self.width} with {self.num_blocks} blocks was asked for, but the width must "
+                "be at least 1 and blocks at least 0. The paper uses width 512 and 10 blocks."
+            )
+        if self.latent not in ("minmax", "layernorm"):
+            raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
+
+    @property
+    def value_support(self) -> Support:
+        return Support(*self.value_range, self.value_bins, self.value_transform)
+
+    @property
+    def reward_support(self) -> Support:
+        return Support(*self.reward_range, self.reward_bins)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A model as pure functions of one example; batch them with `jax.vmap`."""
+
+    init: Callable[[PRNGKeyArray], Params]
+    """key -> params"""
+    represent: Callable[[Params, Num[Array, "..."]], Float[Array, " width"]]
+    """params, observation -> latent"""
+    dynamics: Callable[[Params, Float[Array, " width"], Array], tuple[Float[Array, " width"], Float[Array, " M"]]]
+    """params, latent, action [A] -> next latent, reward logits"""
+    predict: Callable[[Params, Float[Array, " width"]], tuple[Float[Array, " P"], Float[Array, " M"]]]
+    """params, latent -> policy logits, value logits"""
+    value_support: Support
+    """What the value logits stand for."""
+    reward_support: Support
+    """What the reward logits stand for."""
+
+
+def rescale(latent: Float[Array, " width"]) -> Float[Array, " width"]:
+    """The latent in [0, 1], by its own minimum and maximum (MuZero)."""
+    low, high = jnp.min(latent), jnp.max(latent)
+    return (latent - low) / jnp.maximum(high - low, SMALLEST_RANGE)
+
+
+def make_bound(settings: NetworkSettings, rngs: nnx.Rngs) -> Callable[[Array], Array]:
+    """What keeps a latent in bounds; LayerNorm without weights of its own, which the next layer has."""
+    if settings.latent == "minmax":
+        return rescale
+    return nnx.LayerNorm(settings.width, use_bias=False, use_scale=False, rngs=rngs)
+
+
+class Representation(nnx.Module):
+    """Input block, then the tower."""
+
+    def __init__(self, settings: NetworkSettings, observation_size: int, *, rngs: nnx.Rngs):
+        self.input = towers.InputBlock(observation_size, settings.width, rngs=rngs)
+        self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
+        self.bound = make_bound(settings, rngs)
+
+    def __call__(self, observation: Num[Array, "..."]) -> Float[Array, " width"]:
+        return self.bound(self.tower(self.input(observation)))
+
+
+class Dynamics(nnx.Module):
+    """The action's block is added to the latent; a tower follows, and the reward is read off its output."""
+
+    def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
+        self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
+        self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
+        self.bound = make_bound(settings, rngs)
+        self.reward = heads.Head(settings.width, settings.reward_bins, rngs=rngs)
+
+    def __call__(
+        self, latent: Float[Array, " width"], features: Float[Array, " F"]
+    ) -> tuple[Float[Array, " width"], Float[Array, " M"]]:
+        latent = self.bound(self.tower(latent + self.action(features)))
+        return latent, self.reward(latent)
+
+
+def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], policy: Policy) -> Network:
+    """The fully connected network of Appendix A for observations of one shape, flattened, and one policy."""
+    size = 1
+    for length in observation_shape:
+        size *= length
+    outputs = policy.num_logits + settings.value_bins
+
+    def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:
+        rngs = nnx.Rngs(key)
+        return {
+            "represent": Representation(settings, size, rngs=rngs),
+            "dynamics": Dynamics(settings, policy, rngs=rngs),
+            "predict": heads.Head(settings.width, outputs, rngs=rngs),
+        }
+
+    structure = nnx.eval_shape(lambda: build(jax.random.key(0)))
+    graphs = {name: nnx.split(module)[0] for name, module in structure.items()}
+
+    def init(key: PRNGKeyArray) -> Params:
+        return {name: nnx.to_pure_dict(nnx.state(module)) for name, module in build(key).items()}
+
+    def module(params: Params, name: str) -> Any:
+        return nnx.merge(graphs[name], params[name])
+
+    def represent(params: Params, observation: Array) -> Array:
+        return module(params, "represent")(observation)
+
+    def dynamics(params: Params, latent: Array, action: Array) -> tuple[Array, Array]:
+        return module(params, "dynamics")(latent, policy.features(action))
+
+    def predict(params: Params, latent: Array) -> tuple[Array, Array]:
+        output = module(params, "predict")(latent)
+        return output[: policy.num_logits], output[policy.num_logits :]
+
+    return Network(init, represent, dynamics, predict, settings.value_support, settings.reward_support)
