@@ -13,7 +13,7 @@ exactly if the actions are.
 
 import dataclasses
 import functools
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ SMALL = 16
 """Up to this many choices a loop over choices, unrolled, beats gathers and searches."""
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A kind of distribution over actions; instances are static and hashable."""
 
