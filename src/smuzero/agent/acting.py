@@ -1,0 +1,112 @@
+"""From observations to actions: where the search meets the network (Sections 5.2 and 5.3).
+
+Behaviour is sampled from the root's visits N(s, a)/ΣN; evaluation takes the most
+visited action and adds no noise (Appendix A).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, UInt32
+
+from smuzero.actions.distributions import Policy
+from smuzero.networks.model import Network, Params
+from smuzero.search.plan import Model, SearchResult, search
+from smuzero.search.settings import SearchSettings
+
+
+class Decision(NamedTuple):
+    """What E agents decided, and what the replay has to remember of it."""
+
+    action: Int[Array, "E A"]
+    words: UInt32[Array, "E K W"]
+    """The root's sampled actions, packed."""
+    visits: Int[Array, "E K"]
+    value: Float[Array, " E"]
+    """The search's value of the root."""
+    raw_value: Float[Array, " E"]
+    """The network's value of the root."""
+    visit_entropy: Float[Array, " E"]
+    """Nats."""
+    q_spread: Float[Array, " E"]
+    """Largest minus smallest Q among the root's actions."""
+
+
+Act = Callable[[Params, PRNGKeyArray, Num[Array, "E ..."], Bool[Array, "E P"] | None], Decision]
+
+
+def search_model(network: Network, policy: Policy, params: Params, discount: float) -> Model:
+    """The network as the search sees it: scalars in place of categorical outputs."""
+
+    def dynamics(latent: Any, action: Array) -> tuple[Any, Array, Array]:
+        latent, reward_logits = network.dynamics(params, latent, action)
+        return latent, network.reward_support.decode(reward_logits), jnp.float32(discount)
+
+    def predict(latent: Any) -> tuple[Array, Array]:
+        policy_logits, value_logits = network.predict(params, latent)
+        return policy_logits, network.value_support.decode(value_logits)
+
+    return Model(policy, dynamics, predict)
+
+
+def make_plan(
+    network: Network, policy: Policy, settings: SearchSettings, discount: float
+) -> Callable[[Params, PRNGKeyArray, Num[Array, "E ..."], Bool[Array, "E P"] | None], SearchResult]:
+    """The compiled search from a batch of observations."""
+
+    def plan(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> SearchResult:
+        root = jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
+        return search(key, root, search_model(network, policy, params, discount), settings, legal=legal)
+
+    return jax.jit(plan)
+
+
+def make_act(
+    network: Network, policy: Policy, settings: SearchSettings, discount: float, temperature: float = 1.0
+) -> Act:
+    """The compiled way to act: search, then choose by visits.
+
+    `temperature` 1 samples from N/ΣN (Section 5.3), lower sharpens it as
+    N^(1/temperature), 0 takes the most visited action.
+    """
+    plan = make_plan(network, policy, settings, discount)
+
+    def act(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> Decision:
+        search_key, choice_key = jax.random.split(key)
+        found = plan(params, search_key, observation, legal)
+        slot = choose_slot(choice_key, found.visits, found.prior, temperature)
+        probs = found.visits / settings.num_simulations
+        finite = jnp.isfinite(found.q)
+        spread = jnp.max(jnp.where(finite, found.q, -jnp.inf), axis=-1) - jnp.min(
+            jnp.where(finite, found.q, jnp.inf), axis=-1
+        )
+        return Decision(
+            action=jnp.take_along_axis(found.action, slot[:, None, None], axis=1)[:, 0],
+            words=found.words,
+            visits=found.visits,
+            value=found.value,
+            raw_value=found.raw_value,
+            visit_entropy=-jnp.sum(probs * jnp.log(jnp.maximum(probs, 1e-30)), axis=-1),
+            q_spread=spread,
+        )
+
+    return jax.jit(act)
+
+
+def choose_slot(
+    key: PRNGKeyArray, visits: Int[Array, "E K"], prior: Float[Array, "E K"], temperature: float
+) -> Int[Array, " E"]:
+    """One slot a row, drawn in proportion to N^(1/temperature); at 0 the most visited, ties by the prior."""
+    if temperature == 0:
+        # A prior is at most 1, so half of one never outweighs a visit.
+        return jnp.argmax(visits + 0.5 * prior, axis=-1)
+    logits = jnp.log(visits.astype(jnp.float32)) / temperature
+    return jax.random.categorical(key, logits, axis=-1)
+
+
+def evaluation_settings(settings: SearchSettings) -> SearchSettings:
+    """The same search without exploration noise (Appendix A)."""
+    return dataclasses.replace(settings, noise_fraction=0.0)

@@ -1,0 +1,108 @@
+"""Self-generated experience: E environments acting together, cut into sequences for the replay.
+
+Every environment fills rows of its own. A row is handed over with its sequence:
+when its episode ends, or when the sequence has reached its greatest length, after
+which the episode goes on in the next one (Appendix A: episodes are split into
+subsequences).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from smuzero.actions.spaces import ActionSpace
+from smuzero.agent.acting import Decision
+from smuzero.envs.pool import Pool
+from smuzero.types import Sequence
+
+
+class Collected(NamedTuple):
+    """What one step of all environments brought."""
+
+    frames: int
+    sequences: list[Sequence]
+    """Sequences completed by this step, in the order of the environments."""
+    returns: list[float]
+    """Undiscounted returns of the episodes that ended with it."""
+
+
+class Collector:
+    """Steps a pool with given decisions and keeps what is not yet a whole sequence."""
+
+    def __init__(self, pool: Pool, space: ActionSpace, max_length: int):
+        self._pool, self._space, self._max_length = pool, space, max_length
+        self.observation, self.legal = pool.reset()
+        self._length = np.zeros(pool.num_envs, np.int64)
+        self._return = np.zeros(pool.num_envs)
+        self._rows: dict[str, np.ndarray] = {}
+
+    @property
+    def episode_returns(self) -> Float32[np.ndarray, " E"]:
+        """Returns so far of the episodes under way."""
+        return self._return.astype(np.float32)
+
+    def step(self, decision: Decision) -> Collected:
+        """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
+        before = self.observation
+        step = self._pool.step(self._space.decode(decision.action))
+        self._record(
+            observation=before,
+            action=decision.action,
+            reward=step.reward,
+            discount=step.discount,
+            words=decision.words,
+            visits=decision.visits,
+            root_value=decision.value,
+        )
+        self._length += 1
+        self._return += step.reward
+        self.observation, self.legal = step.observation, step.legal
+
+        complete = np.flatnonzero(step.is_last | (self._length == self._max_length))
+        sequences = [self._cut(index, step.next_observation[index]) for index in complete]
+        ended = np.flatnonzero(step.is_last)
+        returns = self._return[ended].tolist()
+        self._return[ended] = 0.0
+        return Collected(int(step.frames.sum()), sequences, returns)
+
+    def _record(self, **fields: np.ndarray) -> None:
+        places = np.arange(self._pool.num_envs), self._length
+        for name, value in fields.items():
+            value = np.asarray(value)
+            if name not in self._rows:
+                self._rows[name] = np.zeros((value.shape[0], self._max_length, *value.shape[1:]), value.dtype)
+            self._rows[name][places] = value
+
+    def _cut(self, index: int, final_observation: np.ndarray) -> Sequence:
+        length = self._length[index]
+        fields = {name: rows[index, :length].copy() for name, rows in self._rows.items()}
+        fields["observation"] = np.concatenate([fields["observation"], final_observation[None]])
+        self._length[index] = 0
+        return Sequence(**fields)
+
+    def state(self) -> dict[str, Any]:
+        """The pool's state and every unfinished sequence."""
+        return {
+            "pool": self._pool.state(),
+            "length": self._length.copy(),
+            "return": self._return.copy(),
+            "rows": {name: rows.copy() for name, rows in self._rows.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> list[Sequence]:
+        """Take a state back.
+
+        Returns the unfinished sequences of environments whose episode could not be
+        taken up again: cut off there, so that no step is lost.
+        """
+        goes_on = self._pool.restore(state["pool"])
+        self._rows = {name: rows.copy() for name, rows in state["rows"].items()}
+        self._length, self._return = state["length"].copy(), state["return"].copy()
+        lost = []
+        for index in np.flatnonzero(~goes_on):
+            if self._length[index]:
+                lost.append(self._cut(index, state["pool"]["observation"][index]))
+            self._return[index] = 0.0
+        self.observation, self.legal = self._pool.observation, self._pool.legal
+        return lost

@@ -1,0 +1,60 @@
+"""Evaluation by whole episodes: no noise, the most visited action (Appendix A).
+
+Every environment plays its share of the episodes, whether they are short or
+long: counting the first to finish would favour short ones.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from smuzero.actions.spaces import ActionSpace
+from smuzero.agent.acting import Act
+from smuzero.envs.pool import Pool
+
+
+def play_episodes(
+    act: Act, params: Any, pool: Pool, space: ActionSpace, episodes: int, seed: int
+) -> Float64[np.ndarray, " episodes"]:
+    """Undiscounted returns of `episodes` episodes, the same for the same seed."""
+    share = np.full(pool.num_envs, episodes // pool.num_envs)
+    share[: episodes % pool.num_envs] += 1
+    returns: list[list[float]] = [[] for _ in range(pool.num_envs)]
+    running = np.zeros(pool.num_envs)
+    key = jax.random.key(seed)
+    observation, legal = pool.reset()
+    while any(len(done) < due for done, due in zip(returns, share, strict=True)):
+        key, act_key = jax.random.split(key)
+        action = np.asarray(act(params, act_key, observation, legal).action)
+        step = pool.step(space.decode(action))
+        observation, legal = step.observation, step.legal
+        running += step.reward
+        for index in np.flatnonzero(step.is_last):
+            if len(returns[index]) < share[index]:
+                returns[index].append(float(running[index]))
+            running[index] = 0.0
+    return np.concatenate([np.array(done) for done in returns if done])
+
+
+def play_randomly(pool: Pool, episodes: int, seed: int) -> Float64[np.ndarray, " episodes"]:
+    """Returns of uniformly random legal actions: what a learning curve is to be seen beside."""
+    space = pool.spec.action_space
+    space.seed(seed)
+    share = -(-episodes // pool.num_envs)
+    returns: list[list[float]] = [[] for _ in range(pool.num_envs)]
+    running = np.zeros(pool.num_envs)
+    _, legal = pool.reset()
+    while any(len(done) < share for done in returns):
+        actions = [
+            space.sample(mask=np.asarray(legal[i], np.int8)) if legal is not None else space.sample()
+            for i in range(pool.num_envs)
+        ]
+        step = pool.step(np.stack(actions))
+        legal = step.legal
+        running += step.reward
+        for index in np.flatnonzero(step.is_last):
+            returns[index].append(float(running[index]))
+            running[index] = 0.0
+    return np.concatenate([np.array(done[:share]) for done in returns])[:episodes]
