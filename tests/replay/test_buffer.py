@@ -147,6 +147,7 @@ def test_handles_that_no_step_ever_had_are_ignored(make_sequence):
     buffer.add(make_sequence(0, 2))
     buffer.update_priorities(np.arange(-50, 50), np.full(100, 3.0))
     assert sorted(buffer.state()["mass"]) == [3.0, 3.0]  # Handles 12 and 13: the first generation's.
+    assert set(steps_of(buffer.sample(64, 0, 1))) == {(0, 0), (0, 1)}  # Not the unused end of the slot: 14 and 15.
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -1.0])
