@@ -80,7 +80,7 @@ def search(
         1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
     )
     visits, q = nodes.visits[:batch_size].astype(jnp.int32), nodes.q[:batch_size]
-    total = jnp.sum(jnp.where(visits > 0, visits * q, 0.0), axis=-1)
+    total = jnp.sum(jnp.where(visits > 0, visits.astype(jnp.float32) * q, 0.0), axis=-1)
     return SearchResult(
         action=model.policy.unpack(words),
         words=words,
