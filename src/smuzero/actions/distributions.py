@@ -210,7 +210,7 @@ class FactoredCategorical:
         if self.num_choices > SMALL:
             return jnp.sum(jnp.take_along_axis(log_probs[None], choices[:, :, None], axis=-1)[..., 0], axis=-1)
         # A sum over choices has a cheap gradient, a gather has a scatter for one.
-        chosen = choices[:, :, None] == jnp.arange(self.num_choices)
+        chosen = choices[:, :, None] == jnp.arange(self.num_choices)[None, None]
         return jnp.sum(jnp.where(chosen, log_probs[None], 0.0), axis=(-1, -2))
 
     def entropy(self, logits: Float[Array, " P"]) -> Float[Array, ""]:
@@ -231,7 +231,7 @@ class FactoredCategorical:
         return jnp.stack(dims, axis=-1)
 
     def features(self, action: Int[Array, " A"]) -> Float[Array, " F"]:
-        return (action[:, None] == jnp.arange(self.num_choices)).astype(jnp.float32).reshape(-1)
+        return (action[:, None] == jnp.arange(self.num_choices)[None]).astype(jnp.float32).reshape(-1)
 
 
 def dirichlet(key: Array, concentration: float, allowed: Bool[Array, "A M"]) -> Float[Array, "A M"]:
