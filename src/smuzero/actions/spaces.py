@@ -12,11 +12,11 @@ Departure from the paper: none. This module needs NumPy and Gymnasium only.
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float64, Int, Int32, Num
 
 from smuzero.types import UserError
@@ -48,11 +48,11 @@ class Discrete:
         """Choices of each of the A components."""
         return self.n
 
-    def decode(self, action: Int[np.ndarray, "*batch 1"]) -> Int[np.ndarray, "*batch"]:
+    def decode(self, action: Int[np.ndarray, "*batch 1"]) -> Int[np.ndarray, "*batch"] | np.integer:
         """The environment's own action for each action vector."""
-        return np.asarray(action)[..., 0].astype(np.int64)[()] + self.start
+        return np.asarray(action)[..., 0].astype(np.int64) + self.start
 
-    def encode(self, env_action: npt.ArrayLike) -> Int32[np.ndarray, "*batch 1"]:
+    def encode(self, env_action: Any) -> Int32[np.ndarray, "*batch 1"]:
         """The action vector of each of the environment's own actions.
 
         Raises ValueError for an action outside the space.
@@ -70,32 +70,40 @@ class BinnedBox:
     """A bounded continuous space, cut into evenly spaced bins per dimension."""
 
     low: tuple[float, ...]
-    """Least value of each of the A dimensions; a scalar or an array of `shape` is accepted too."""
+    """Least value of each of the A dimensions."""
     high: tuple[float, ...]
-    """Greatest value of each of the A dimensions, likewise."""
+    """Greatest value of each of the A dimensions."""
     shape: tuple[int, ...]
     """Shape of the environment's own action; A is its number of entries."""
-    dtype: np.dtype = dataclasses.field(default_factory=lambda: np.dtype(np.float32))
+    dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - immutable
     """Type of the environment's own action: a float."""
     bins: int = 7
     """Choices per dimension (M), evenly spaced from `low` to `high`, both included. Appendix A uses 7."""
 
     def __post_init__(self):
-        # Frozen, and still forgiving about what it is given: tuples make it hashable.
-        fix = functools.partial(object.__setattr__, self)
-        fix("shape", tuple(int(length) for length in self.shape))
-        fix("dtype", np.dtype(self.dtype))
-        for name in ("low", "high"):
-            bound = np.broadcast_to(np.asarray(getattr(self, name), np.float64).reshape(-1), (self.size,))
-            fix(name, tuple(bound.tolist()))
         if self.bins < 2:
             raise ValueError(f"bins is {self.bins}, but both bounds are bins, so at least 2 are needed (paper: 7).")
         if self.size < 1:
             raise ValueError(f"The shape {self.shape} holds no action dimension, but at least 1 is needed.")
         if self.dtype.kind != "f":
             raise ValueError(f"dtype is {self.dtype}, but bins of a continuous space need a float dtype.")
+        if not len(self.low) == len(self.high) == self.size:
+            raise ValueError(f"low has {len(self.low)} entries and high {len(self.high)}, not A = {self.size} each.")
         if not all(-math.inf < low <= high < math.inf for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"Bins need finite bounds with low <= high, but low is {self.low} and high {self.high}.")
+
+    @classmethod
+    def between(
+        cls,
+        low: float | Sequence[float] | np.ndarray,
+        high: float | Sequence[float] | np.ndarray,
+        shape: tuple[int, ...],
+        dtype: type | np.dtype = np.float32,
+        bins: int = 7,
+    ) -> "BinnedBox":
+        """The space between bounds given as numbers or arrays, which are broadcast to `shape`."""
+        lows, highs = (np.broadcast_to(np.asarray(bound, np.float64), shape).ravel().tolist() for bound in (low, high))
+        return cls(tuple(lows), tuple(highs), shape, np.dtype(dtype), bins)
 
     @property
     def size(self) -> int:
@@ -122,7 +130,7 @@ class BinnedBox:
         chosen = self.values[np.arange(self.size), action]
         return chosen.astype(self.dtype).reshape(action.shape[:-1] + self.shape)
 
-    def encode(self, env_action: npt.ArrayLike) -> Int32[np.ndarray, "*batch A"]:
+    def encode(self, env_action: Any) -> Int32[np.ndarray, "*batch A"]:
         """The nearest bins of each of the environment's own actions; the lower bin in the middle.
 
         Values beyond a bound take the bin at that bound. Raises ValueError for NaN.
@@ -150,7 +158,7 @@ def from_gymnasium(space: gymnasium.Space[Any], bins: int = 7) -> ActionSpace:
         return Discrete(n=int(space.n), start=int(space.start))
     if isinstance(space, gymnasium.spaces.Box) and space.dtype is not None and space.dtype.kind == "f":
         _check_bounds(space)
-        return BinnedBox(space.low, space.high, space.shape, space.dtype, bins)  # pyright: ignore[reportArgumentType]
+        return BinnedBox.between(space.low, space.high, space.shape, space.dtype, bins)
     raise UnsupportedActionSpace(
         f"The action space {space} is not supported. Supported are Discrete, and Box with a float dtype and finite "
         "bounds. Wrap the environment so that it accepts one of these, for example with "
@@ -164,7 +172,7 @@ def _check_bounds(space: gymnasium.spaces.Box):
     The greatest number of the dtype is a common way to write "no bound", and
     bins spread that far would be useless, so it counts as none.
     """
-    greatest = float(np.finfo(space.low.dtype).max)
+    greatest = float(np.finfo(space.low.dtype.name).max)
     unbounded = (np.abs(space.low) >= greatest) | (np.abs(space.high) >= greatest)
     if unbounded.any():
         dimensions = np.flatnonzero(unbounded).tolist()

@@ -29,7 +29,7 @@ _FIXED_MODEL_ARRAYS = ("bvh", "flex", "mesh", "names", "oct", "skin", "tex", "te
 """Prefixes of a model's geometry, textures and names: megabytes that no task changes."""
 
 
-def make_control(name: str, seed: int) -> Env:
+def make_control(name: str, seed: int) -> "ControlEnv":
     """Makes the suite's task `domain.task`.
 
     Raises UnknownEnvironment, naming near tasks, and MissingExtra without dm_control.
@@ -62,7 +62,8 @@ class ControlEnv(Env):
         self._pristine = {key: array.copy() for key, array in self._model.items()}
 
     def reset(self) -> Float32[np.ndarray, " D"]:
-        return _flatten(self._env.reset().observation)
+        with _no_new_renderer(self._env.physics):
+            return _flatten(self._env.reset().observation)
 
     def step(self, action: Any) -> EnvStep:
         if np.shape(action) != self.spec.action_space.shape:
@@ -96,7 +97,7 @@ class ControlEnv(Env):
                 "environment with the same id and seed, under the same versions of mujoco and dm_control."
             )
         # A task creates some of its attributes when its first episode begins.
-        self._env.reset()
+        self.reset()
         for key, array in self._model.items():
             array[...] = state["model"].get(key, self._pristine[key])
         for key, value in state["task"].items():
@@ -165,8 +166,18 @@ def _quiet():
             logger.setLevel(level)
 
 
+@contextlib.contextmanager
+def _no_new_renderer(physics: Any):
+    """Keeps a task from opening OpenGL only to tell it of a new landscape, as quadruped.escape does."""
+    physics._make_rendering_contexts = lambda: None
+    try:
+        yield
+    finally:
+        del physics._make_rendering_contexts
+
+
 def _flatten(observation: dict[str, Any]) -> Float32[np.ndarray, " D"]:
-    return np.concatenate([np.ravel(part) for part in observation.values()], dtype=np.float32, casting="same_kind")
+    return np.concatenate(list(observation.values()), axis=None, dtype=np.float32, casting="same_kind")
 
 
 def _integration_state() -> int:

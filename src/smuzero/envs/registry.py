@@ -46,7 +46,7 @@ def near_names(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def _load(env_id: str | EnvFactory, seed: int) -> Env:
+def _load(env_id: Any, seed: int) -> Env:
     if callable(env_id):
         return _resolve("smuzero.envs.gym:from_factory")(env_id, seed)
     if not isinstance(env_id, str):
