@@ -1,0 +1,138 @@
+"""The batched search against the plain one of `reference.py`, visit for visit."""
+
+import dataclasses
+import functools
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from smuzero.actions.distributions import FactoredCategorical
+from smuzero.search.plan import Model, SearchResult, search
+from smuzero.search.settings import SearchSettings
+from tests.search import reference
+from tests.search.random_models import State, random_model, random_roots
+
+BATCH = 16
+
+# Noise doubles the time to compile; it is on where it matters.
+PLAIN = SearchSettings(num_samples=8, num_simulations=25, noise_fraction=0.0)
+
+
+def changed(**fields: Any) -> SearchSettings:
+    return dataclasses.replace(PLAIN, **fields)
+
+
+CASES = {
+    # name: dimensions, choices, settings
+    "more draws than actions": (1, 3, PLAIN),
+    "noise at the root": (2, 3, changed(num_samples=20, noise_fraction=0.25)),
+    "three dimensions of seven bins": (3, 7, changed(num_samples=5, num_simulations=40)),
+    "more bins than loops are unrolled for": (1, 18, changed(num_samples=10)),
+    "one simulation": (1, 5, changed(num_simulations=1)),
+    "one sample": (2, 5, changed(num_samples=1)),
+    "one choice": (1, 1, changed(num_simulations=8)),
+    "a broad proposal with noise": (2, 5, changed(temperature=2.0, noise_fraction=0.25)),
+    "a broad proposal": (1, 5, changed(temperature=2.0)),
+    "a narrow proposal": (1, 5, changed(temperature=0.5)),
+    "root not evaluated": (1, 6, changed(evaluate_root=False)),
+    "other constants": (1, 6, changed(c1=2.5, c2=7.0, min_value_range=5.0)),
+    "every action": (1, 6, changed(enumerate_actions=True)),
+    "every action of two dimensions, root not evaluated": (2, 3, changed(enumerate_actions=True, evaluate_root=False)),
+}
+MOST_OUTCOMES = 256
+
+
+@functools.cache
+def model_of(dims: int, choices: int) -> Model:
+    return random_model(FactoredCategorical(dims, choices))
+
+
+@functools.cache
+def compiled(dims: int, choices: int, settings: SearchSettings):
+    model = model_of(dims, choices)
+    return jax.jit(lambda key, root, legal: search(key, root, model, settings, legal=legal))
+
+
+def slots_of(found: SearchResult, row: int) -> dict[tuple[int, ...], int]:
+    """The filled slots of one row, by action; no two hold the same one."""
+    filled = np.flatnonzero(found.count[row])
+    slots = {tuple(np.asarray(found.action[row, slot]).tolist()): int(slot) for slot in filled}
+    assert len(slots) == len(filled)
+    return slots
+
+
+def agrees(found: SearchResult, row: int, root: reference.Node) -> bool:
+    """Whether row `row` visits and values its actions as the plain search does."""
+    slots = slots_of(found, row)
+    returns = [g for action in root.count for g in root.returns[action]]
+    expected = {action: root.q(action) for action in root.count}
+    return all(root.visits(a) == found.visits[row, slot] for a, slot in slots.items()) and np.allclose(
+        [*(found.q[row, slot] for slot in slots.values()), found.value[row]],
+        [*(-np.inf if (q := expected[a]) is None else q for a in slots), np.mean(returns)],
+        rtol=0,
+        atol=1e-5,
+    )
+
+
+def check_row(found: SearchResult, row: int, trees: list[reference.Node]):
+    """Row `row` of a batched result is one of the plain search's trees."""
+    slots, root = slots_of(found, row), trees[0]
+    assert not np.asarray(found.visits[row])[np.asarray(found.count[row]) == 0].any()
+    assert {a: found.count[row, slot] for a, slot in slots.items()} == root.count
+    for action, slot in slots.items():
+        np.testing.assert_allclose(found.prior[row, slot], root.prior[action], rtol=1e-4)
+    np.testing.assert_allclose(found.raw_value[row], root.value, atol=1e-6)
+    assert any(agrees(found, row, tree) for tree in trees), (
+        {a: found.visits[row, slot] for a, slot in slots.items()},
+        [{a: tree.visits(a) for a in tree.count} for tree in trees[:4]],
+    )
+
+
+def check_batch(dims: int, choices: int, settings: SearchSettings, seed: int, roots: State, legal: np.ndarray | None):
+    key = jax.random.key(seed)
+    batch_size = roots.path.shape[0]
+    mask = None if legal is None else jnp.asarray(legal)
+    found = jax.device_get(compiled(dims, choices, settings)(key, roots, mask))
+    skipped = 0
+    for row in range(batch_size):
+        try:
+            every = reference.outcomes(key, roots, model_of(dims, choices), settings, row, legal)
+            trees = list(itertools.islice(every, MOST_OUTCOMES))
+        except reference.TooClose:
+            skipped += 1
+        else:
+            check_row(found, row, trees)
+    # A search draws some thousand numbers, each with a chance of about 1e-5 to lie too close to an edge.
+    assert skipped <= 2
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_batched_search_equals_the_plain_one(case):
+    dims, choices, settings = CASES[case]
+    check_batch(dims, choices, settings, len(case), random_roots(len(case), BATCH), None)
+
+
+@pytest.mark.parametrize("terminal", [0.0, 0.5, 1.0])
+def test_batched_search_equals_the_plain_one_however_often_episodes_end(terminal):
+    dims, choices, settings = CASES["noise at the root"]
+    check_batch(dims, choices, settings, 5, random_roots(5, BATCH, terminal=terminal), None)
+
+
+@pytest.mark.parametrize("case", ["more draws than actions", "a broad proposal with noise", "every action"])
+def test_batched_search_equals_the_plain_one_under_a_root_mask(case):
+    dims, choices, settings = CASES[case]
+    draw = np.random.default_rng(11)
+    legal = draw.random((BATCH, dims, choices)) < 0.5
+    legal[np.arange(BATCH)[:, None], np.arange(dims), draw.integers(0, choices, (BATCH, dims))] = True
+    legal[0] = np.arange(choices) == choices - 1  # one legal action
+    legal[1] = np.arange(choices) == 0
+    legal[2] = True
+    check_batch(dims, choices, settings, 7, random_roots(7, BATCH), legal.reshape(BATCH, -1))
+
+
+def test_batch_of_one_equals_the_plain_search():
+    check_batch(2, 3, CASES["noise at the root"][2], 3, random_roots(3, 1), None)
