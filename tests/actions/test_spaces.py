@@ -1,3 +1,5 @@
+from typing import Any
+
 import gymnasium
 import hypothesis
 import hypothesis.extra.numpy as hnp
@@ -7,33 +9,42 @@ import pytest
 
 from smuzero.actions.spaces import BinnedBox, Discrete, UnsupportedActionSpace, from_gymnasium
 
-FLOATS = st.sampled_from([np.float16, np.float32, np.float64])
+relaxed = hypothesis.settings(deadline=None)  # a busy machine is no wrong answer
 
 
 @st.composite
-def boxes(draw) -> BinnedBox:
-    """Binned spaces of any shape, dtype and bounds, empty widths among them."""
+def boxes(draw) -> dict[str, Any]:
+    """Arguments of binned spaces of any shape, dtype and bounds, empty widths among them.
+
+    Built inside the tests: where shapes are checked, beartype draws random numbers, which strategies may not.
+    """
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=3, max_side=3))
-    dtype = np.dtype(draw(FLOATS))
+    dtype = np.dtype(draw(st.sampled_from([np.float16, np.float32, np.float64])))
     ends = np.sort(draw(hnp.arrays(dtype, (2, *shape), elements=st.floats(-1000, 1000, width=16))), axis=0)
-    return BinnedBox.between(np.asarray(ends[0]), np.asarray(ends[1]), shape, dtype, bins=draw(st.integers(2, 15)))
+    low, high = np.asarray(ends[0]), np.asarray(ends[1])
+    return dict(low=low, high=high, shape=shape, dtype=dtype, bins=draw(st.integers(2, 15)))
 
 
+@relaxed
 @hypothesis.given(boxes(), st.data())
-def test_decoded_actions_belong_to_the_environments_space(space, data):
+def test_decoded_actions_belong_to_the_environments_space(arguments, data):
+    space = BinnedBox.between(**arguments)
     bins = data.draw(hnp.arrays(np.int32, (space.size,), elements=st.integers(0, space.bins - 1)))
     action = space.decode(bins)
     assert action.shape == space.shape and action.dtype == space.dtype
     assert np.all(action.ravel() >= np.array(space.low)) and np.all(action.ravel() <= np.array(space.high))
 
 
+@relaxed
 @hypothesis.given(boxes())
-def test_first_and_last_bins_are_exactly_the_bounds(space):
+def test_first_and_last_bins_are_exactly_the_bounds(arguments):
+    space = BinnedBox.between(**arguments)
     first, last = (space.decode(np.full(space.size, bin, np.int32)).ravel() for bin in (0, space.bins - 1))
     np.testing.assert_array_equal(first, np.array(space.low, space.dtype))
     np.testing.assert_array_equal(last, np.array(space.high, space.dtype))
 
 
+@relaxed
 @hypothesis.given(st.integers(2, 41), st.data())
 def test_encode_undoes_decode(bins, data):
     space = BinnedBox.between(low=[-1.0, 0.0, -3.0], high=[1.0, 1.1, 5.0], shape=(3,), bins=bins)
@@ -41,8 +52,10 @@ def test_encode_undoes_decode(bins, data):
     np.testing.assert_array_equal(space.encode(space.decode(action)), action)
 
 
+@relaxed
 @hypothesis.given(boxes(), st.data())
-def test_no_bin_is_nearer_than_the_encoded_one(space, data):
+def test_no_bin_is_nearer_than_the_encoded_one(arguments, data):
+    space = BinnedBox.between(**arguments)
     action = data.draw(hnp.arrays(np.float64, space.shape, elements=st.floats(-2000, 2000)))
     bins = space.encode(action)
     for dimension, value in enumerate(action.ravel()):
