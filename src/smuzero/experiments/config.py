@@ -1,12 +1,26 @@
-"""A run's settings, composed: the one place where the layers' own settings meet."""
+"""A run's settings, composed: the one place where the layers' own settings meet.
+
+A setting is named by its section and itself, `search.num_samples`. By such names
+presets say how they differ, users override, and `config.json` is read back.
+"""
 
 import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
 
 from smuzero.agent.learner import LearnerSettings
 from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
 from smuzero.search.settings import SearchSettings
+from smuzero.types import UserError
+
+
+class InvalidSetting(UserError):
+    """A setting is unknown, or its value is none that it can take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +54,107 @@ class Config:
     replay: ReplaySettings = ReplaySettings()
     learner: LearnerSettings = LearnerSettings()
     run: RunSettings = RunSettings()
+
+
+def changed(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The config with some settings changed, each named `section.setting`.
+
+    Raises InvalidSetting for an unknown name, with near ones, and for a value of
+    another type or out of range. A list will do for a tuple, an int for a float.
+    """
+    known = setting_types()
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Sections are {', '.join(_section_types())}."
+            raise InvalidSetting(f"There is no setting {name!r}. {hint} `smuzero train --help` lists all.")
+        section, _, setting = name.partition(".")
+        sections.setdefault(section, {})[setting] = _converted(name, value, known[name])
+    replaced = {section: _replace(section, getattr(config, section), new) for section, new in sections.items()}
+    return dataclasses.replace(config, **replaced)
+
+
+def setting_types() -> dict[str, Any]:
+    """The annotated type of every setting, by its dotted name."""
+    return {
+        f"{section}.{setting.name}": hints[setting.name]
+        for section, kind in _section_types().items()
+        for hints in [typing.get_type_hints(kind)]
+        for setting in dataclasses.fields(kind)
+    }
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Every setting's value, by its dotted name."""
+    return {name: getattr(getattr(config, section), setting) for name, section, setting in _names()}
+
+
+def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two configs differ: name -> (value in one, value in the other)."""
+    first, second = settings_of(one), settings_of(other)
+    return {name: (first[name], second[name]) for name in first if first[name] != second[name]}
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The config as nested dicts of JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(sections: Mapping[str, Any]) -> Config:
+    """What `to_json` gave. A setting that is absent takes its default. Raises InvalidSetting."""
+    given = {}
+    for section, settings in sections.items():
+        if not isinstance(settings, Mapping):
+            raise InvalidSetting(f"Section {section!r} of the settings is {settings!r}, not an object of settings.")
+        given |= {f"{section}.{name}": value for name, value in settings.items()}
+    return changed(Config(), given)
+
+
+def _section_types() -> dict[str, type]:
+    return typing.get_type_hints(Config)
+
+
+def _names() -> list[tuple[str, str, str]]:
+    return [(name, *name.split(".")) for name in setting_types()]  # pyright: ignore[reportReturnType]
+
+
+def _replace(section: str, settings: Any, new: dict[str, Any]) -> Any:
+    try:
+        return dataclasses.replace(settings, **new)
+    except ValueError as error:
+        raise InvalidSetting(f"{section}.{error}") from error
+
+
+def _converted(name: str, value: Any, kind: Any) -> Any:
+    """The value as an instance of the annotated type `kind`; raises InvalidSetting."""
+    if isinstance(kind, types.UnionType):
+        for option in typing.get_args(kind):
+            try:
+                return _converted(name, value, option)
+            except InvalidSetting:
+                continue
+    elif typing.get_origin(kind) is typing.Literal:
+        if value in typing.get_args(kind):
+            return value
+    elif typing.get_origin(kind) is tuple:
+        parts = typing.get_args(kind)
+        if isinstance(value, tuple | list) and len(value) == len(parts):
+            return tuple(_converted(name, *pair) for pair in zip(value, parts, strict=True))
+    elif kind is float and type(value) is int:
+        return float(value)
+    elif type(value) is kind:
+        return value
+    raise InvalidSetting(f"{name} is {value!r}, but must be {readable_type(kind)}.")
+
+
+def readable_type(kind: Any) -> str:
+    """A type as people say it."""
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(repr(option) for option in typing.get_args(kind))
+    if isinstance(kind, types.UnionType):
+        return " or ".join(readable_type(option) for option in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return "(" + ", ".join(readable_type(part) for part in typing.get_args(kind)) + ")"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "None"}
+    return words.get(kind, str(kind))

@@ -1,0 +1,141 @@
+"""A trained agent, for use: one observation in, one action or one plan out.
+
+It acts as in evaluation (Appendix A): no noise, the most visited action. Its
+random draws follow from its seed alone, so the same observation always brings
+the same plan, and `act` is what `plan` decided.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Bool, Float, Int, Num
+
+from smuzero.actions.distributions import Policy
+from smuzero.actions.spaces import ActionSpace
+from smuzero.agent.acting import choose_slot, evaluation_settings, make_plan
+from smuzero.networks.model import Network, Params
+from smuzero.search.plan import SearchResult
+from smuzero.search.settings import SearchSettings
+from smuzero.search.tree import Tree
+from smuzero.types import UserError
+
+
+class InvalidObservation(UserError):
+    """An observation is none that this agent can act on."""
+
+
+class Plan(NamedTuple):
+    """What a search found in one state: its n distinct sampled actions, and the tree."""
+
+    action: Any
+    """The most visited action, in the environment's own space; what `act` returns."""
+    actions: Num[np.ndarray, "n ..."]
+    """All distinct sampled actions, in the environment's own space."""
+    count: Int[np.ndarray, " n"]
+    """How often each was drawn."""
+    prior: Float[np.ndarray, " n"]
+    """π̂_β, as PUCT saw it."""
+    visits: Int[np.ndarray, " n"]
+    q: Float[np.ndarray, " n"]
+    """Q(s, a): mean return of the visits; the root evaluation where unvisited, -inf where there is none."""
+    value: float
+    """The search's value of the state."""
+    raw_value: float
+    """The network's own value of the state."""
+    slot: Int[np.ndarray, " n"]
+    """The actions' places among the K slots of the tree's nodes."""
+    tree: Tree
+    """All nodes as NumPy arrays; node 0 is the state itself."""
+
+
+class Agent:
+    """Acts and plans with a trained network."""
+
+    def __init__(
+        self,
+        network: Network,
+        policy: Policy,
+        space: ActionSpace,
+        params: Params,
+        *,
+        search: SearchSettings,
+        discount: float,
+        observation_shape: tuple[int, ...],
+        seed: int = 0,
+        name: str = "",
+    ):
+        """`name` is the environment's, for messages."""
+        self.network, self.policy, self.space, self.params = network, policy, space, params
+        self.observation_shape = tuple(observation_shape)
+        self.name = name
+        self._key = jax.random.key(seed)
+        self._plan = make_plan(network, policy, evaluation_settings(search), discount)
+
+    def act(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Any:
+        """One action, in the environment's own space.
+
+        `observation` is one of the environment's, flat as `smuzero.make_env` gives
+        it; `legal` says for each discrete action whether it may be taken. Raises
+        InvalidObservation.
+        """
+        found = self._search(observation, legal)
+        return self.space.decode(np.asarray(found.action[0, self._chosen(found)]))
+
+    def plan(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Plan:
+        """The whole search from an observation; arguments and errors are those of `act`."""
+        found = self._search(observation, legal)
+        chosen = self._chosen(found)
+        found = jax.tree.map(np.asarray, found)
+        slot = np.flatnonzero(found.count[0] > 0)
+        return Plan(
+            action=self.space.decode(found.action[0, chosen]),
+            actions=np.asarray(self.space.decode(found.action[0, slot])),
+            count=found.count[0, slot],
+            prior=found.prior[0, slot],
+            visits=found.visits[0, slot],
+            q=found.q[0, slot],
+            value=float(found.value[0]),
+            raw_value=float(found.raw_value[0]),
+            slot=slot,
+            tree=found.tree,
+        )
+
+    def _search(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None) -> SearchResult:
+        row = jnp.asarray(self._checked(observation)[None])
+        mask = None if legal is None else jnp.asarray(self._checked_mask(legal)[None])
+        return self._plan(self.params, self._key, row, mask)
+
+    def _chosen(self, found: SearchResult) -> int:
+        return int(choose_slot(self._key, found.visits, found.prior, 0)[0])
+
+    def _checked(self, observation: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+        try:
+            array = np.asarray(observation, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InvalidObservation(
+                f"The observation is {type(observation).__name__}, but an array of shape {self.observation_shape} is "
+                "needed: flatten it as smuzero.make_env does."
+            ) from error
+        if array.shape != self.observation_shape:
+            raise InvalidObservation(
+                f"The observation has shape {array.shape}, but this agent was trained on {self.observation_shape} "
+                f"({self.name}). Give one flat observation, as smuzero.make_env does; batches are not taken."
+            )
+        if not np.isfinite(array).all():
+            where = np.flatnonzero(~np.isfinite(array))
+            raise InvalidObservation(
+                f"The observation has {len(where)} entries that are NaN or infinite, the first at {where[0]}."
+            )
+        return array
+
+    def _checked_mask(self, legal: npt.ArrayLike) -> Bool[np.ndarray, " P"]:
+        mask = np.asarray(legal, np.bool_)
+        if mask.shape != (self.policy.num_logits,) or not mask.any():
+            raise InvalidObservation(
+                f"legal is {legal!r}, but has to say for each of the {self.policy.num_logits} choices whether it may "
+                "be taken, and allow at least one."
+            )
+        return mask

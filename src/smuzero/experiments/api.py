@@ -1,0 +1,176 @@
+"""The public face: train, resume, load, evaluate.
+
+```python
+agent = smuzero.train("dmc:cartpole.swingup", frames=100_000, seed=0)
+agent = smuzero.load("runs/...")
+action = agent.act(observation)
+```
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from smuzero.agent.agent import Agent
+from smuzero.envs.registry import EnvFactory
+from smuzero.experiments import build, presets, recipe, training
+from smuzero.experiments.recipe import Recipe
+from smuzero.runtime import checkpoints, compilation_cache, durable, run_folder
+from smuzero.types import UserError
+
+__all__ = ["Agent", "Evaluation", "evaluate", "load", "resume", "train"]
+
+
+class Evaluation(NamedTuple):
+    """Undiscounted returns of whole episodes: no noise, the most visited action (Appendix A)."""
+
+    env: str
+    frames: int
+    """Environment frames the agent had been trained for."""
+    returns: Float64[np.ndarray, " episodes"]
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        return float(self.returns.std())
+
+
+def train(
+    env: str | EnvFactory,
+    *,
+    preset: str = "quick",
+    frames: int | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Agent:
+    """Trains an agent in a run folder of its own, and returns it.
+
+    `env` is an id, such as `dmc:cartpole.swingup` or `gym:Pendulum-v1`, or a
+    function that makes a Gymnasium environment. `preset` is `quick` or `paper`;
+    `overrides` changes single settings, `{"search.num_samples": 5}`; `frames` are
+    environment frames, action repeat included. The folder is `out`, which must be
+    new or empty, or one under `runs/` named after the run.
+
+    Ctrl-C and SIGTERM write a checkpoint and raise KeyboardInterrupt; `resume`
+    goes on from there. Raises UserError for what is wrong with the arguments.
+    """
+    _check_seed(seed)
+    config = presets.compose(preset, env, frames=frames, overrides=overrides)
+    compilation_cache.enable()
+    with build.open_pool(config, env, seed) as pool:
+        made_from = training.make_recipe(env, config, preset, seed, pool)
+        path = Path(out) if out is not None else run_folder.default_path(pool.spec.name, preset, seed)
+        with run_folder.create(path, made_from.to_json()) as folder:
+            return training.carry_out(folder, made_from, env, pool, progress=progress)
+
+
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    frames: int | None = None,
+    env: EnvFactory | None = None,
+    progress: bool = True,
+) -> Agent:
+    """Goes on with a run from its last whole checkpoint, and returns the agent.
+
+    `frames`, where given, is the new total; the learning rate's schedule is
+    stretched with it. A run that was started with a function that makes its
+    environment needs that function again as `env`. Raises UserError where there is
+    nothing to go on from, or nothing left to do.
+    """
+    compilation_cache.enable()
+    with run_folder.open_run(Path(path)).lock() as folder:
+        made_from = _recipe_of(folder)
+        where = _environment_of(made_from, env, folder.path)
+        if frames is not None:
+            made_from = _with_frames(made_from, frames)
+        state = training.read_state(checkpoints.latest(folder.checkpoints), made_from)
+        done, wanted = state["counters"]["frames"], made_from.config.run.frames
+        if done >= wanted:
+            raise UserError(
+                f"The run in {folder.path} has {done:,} of {wanted:,} frames: it is complete. "
+                f"Go on with more, for example: smuzero resume {folder.path} --frames {2 * done}"
+            )
+        with build.open_pool(made_from.config, where, made_from.seed) as pool:
+            if frames is not None:
+                durable.write_json(folder.path / run_folder.CONFIG, made_from.to_json())
+            return training.carry_out(folder, made_from, where, pool, state=state, progress=progress)
+
+
+def load(path: str | os.PathLike[str], *, seed: int = 0) -> Agent:
+    """The agent of a run folder's last whole checkpoint, or of the checkpoint at `path`.
+
+    It needs no environment. `seed` decides what its searches draw. Raises
+    UserError where there is none.
+    """
+    return _load(Path(path), seed)[0]
+
+
+def evaluate(
+    path: str | os.PathLike[str],
+    *,
+    env: str | EnvFactory | None = None,
+    episodes: int = 100,
+    seed: int = 0,
+) -> Evaluation:
+    """Plays whole episodes with the agent of a run folder or checkpoint.
+
+    In the environment it was trained in, or in `env`, which must have the same
+    observations and actions. The same seed brings the same episodes.
+    """
+    _check_seed(seed)
+    if episodes < 1:
+        raise UserError(f"episodes is {episodes}, but must be at least 1. The paper's protocol has 100.")
+    agent, made_from, frames = _load(Path(path), seed)
+    where = env if isinstance(env, str) else _environment_of(made_from, env, Path(path))
+    act = build.greedy_act(made_from.config, agent.policy, agent.network)
+    returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
+    return Evaluation(where if isinstance(where, str) else made_from.env_name, frames, returns)
+
+
+def _load(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
+    """The agent, what it was made from, and its frames."""
+    compilation_cache.enable()
+    made_from = _recipe_of(run_folder.open_run(path))
+    checkpoint = run_folder.find_checkpoint(path)
+    template = build.learner_template(made_from)
+    state = checkpoints.restore(checkpoint, {"learner": template}, only=["learner", "counters"])
+    params = jax.tree.map(jax.numpy.asarray, state["learner"].params)
+    return build.build_agent(made_from, params, seed), made_from, state["counters"]["frames"]
+
+
+def _recipe_of(folder: run_folder.RunFolder) -> Recipe:
+    return recipe.from_json(folder.config(), folder.path / run_folder.CONFIG)
+
+
+def _with_frames(made_from: Recipe, frames: int) -> Recipe:
+    return dataclasses.replace(made_from, config=presets.extended(made_from.config, frames))
+
+
+def _environment_of(made_from: Recipe, env: EnvFactory | None, path: Path) -> str | EnvFactory:
+    """The environment to make: by the run's id, or by the factory given again."""
+    if made_from.env is None and env is None:
+        raise UserError(
+            f"The run in {path} was trained in {made_from.env_name}, made by a function of yours that a run folder "
+            "cannot hold. Give the function again, in Python: smuzero.resume(path, env=make_env), "
+            "or smuzero.evaluate(path, env=make_env)."
+        )
+    if made_from.env is not None and env is not None:
+        raise UserError(f"The run in {path} has an environment of its own, {made_from.env}: leave out env.")
+    return env if made_from.env is None else made_from.env  # pyright: ignore[reportReturnType]
+
+
+def _check_seed(seed: int) -> None:
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise UserError(f"The seed is {seed!r}, but must be a whole number between 0 and 2**32 - 1.")

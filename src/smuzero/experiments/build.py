@@ -1,0 +1,105 @@
+"""From settings to the parts of a run: the one place that knows which part goes where."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from smuzero.actions import spaces
+from smuzero.actions.distributions import Policy, make_policy
+from smuzero.agent.acting import Act, evaluation_settings, make_act
+from smuzero.agent.agent import Agent
+from smuzero.agent.collecting import Collector
+from smuzero.agent.learner import LearnerState, init_learner, make_update
+from smuzero.envs import make_pool
+from smuzero.envs.pool import Pool
+from smuzero.envs.registry import EnvFactory
+from smuzero.evaluation.episodes import play_episodes
+from smuzero.experiments.config import Config
+from smuzero.experiments.recipe import Recipe
+from smuzero.networks.model import Network, Params, make_network
+from smuzero.replay.buffer import Buffer
+from smuzero.runtime.local import Parts
+
+MOST_EVALUATION_ENVS = 20
+"""Evaluation episodes that are played at once."""
+
+
+def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool:
+    """The environments to train in; to be closed."""
+    acting = config.acting
+    return make_pool(env, acting.num_envs, seed, acting.action_repeat, acting.num_workers)
+
+
+def build_network(
+    config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace
+) -> tuple[Policy, Network]:
+    """The kind of policy that suits the actions, and the network for both."""
+    policy = make_policy(space)
+    return policy, make_network(config.network, observation_shape, policy)
+
+
+def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool) -> Parts:
+    """Everything a run is made of, before its first step. Starts the pool's first episodes."""
+    config, seed = recipe.config, recipe.seed
+    policy, network = build_network(config, recipe.observation_shape, recipe.space)
+    greedy = greedy_act(config, policy, network)
+
+    def evaluate(params: Params, episodes: int) -> Float64[np.ndarray, " episodes"]:
+        return play_in(env, config, recipe.space, greedy, params, episodes, seed)
+
+    return Parts(
+        collector=Collector(pool, recipe.space, config.replay.max_length),
+        replay=Buffer(config.replay, seed),
+        learner=init_learner(network, config.learner, jax.random.key(seed)),
+        update=make_update(network, policy, config.learner),
+        act=make_act(network, policy, config.search, config.learner.discount, config.acting.temperature),
+        evaluate=evaluate,
+    )
+
+
+def learner_template(recipe: Recipe) -> LearnerState:
+    """Shapes and dtypes of the learner's state, with nothing computed."""
+    _, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
+
+
+def build_agent(recipe: Recipe, params: Params, seed: int) -> Agent:
+    """The trained agent, for use."""
+    policy, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    return Agent(
+        network,
+        policy,
+        recipe.space,
+        params,
+        search=recipe.config.search,
+        discount=recipe.config.learner.discount,
+        observation_shape=recipe.observation_shape,
+        seed=seed,
+        name=recipe.env_name,
+    )
+
+
+def greedy_act(config: Config, policy: Policy, network: Network) -> Act:
+    """How to act in evaluation: no noise, the most visited action (Appendix A)."""
+    return make_act(network, policy, evaluation_settings(config.search), config.learner.discount, temperature=0)
+
+
+def play_in(
+    env: str | EnvFactory,
+    config: Config,
+    space: spaces.ActionSpace,
+    act: Act,
+    params: Any,
+    episodes: int,
+    seed: int,
+) -> Float64[np.ndarray, " episodes"]:
+    """Returns of evaluation episodes in environments of their own, the same for the same seed.
+
+    They are made anew every time, so that no evaluation depends on those before it.
+    """
+    # Another seed than the training environments have, or the first episodes would be theirs.
+    pool_seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
+    with make_pool(env, min(episodes, MOST_EVALUATION_ENVS), pool_seed, config.acting.action_repeat) as pool:
+        return play_episodes(act, params, pool, space, episodes, seed)

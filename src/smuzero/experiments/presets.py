@@ -1,0 +1,101 @@
+"""Presets: named differences from the paper's settings.
+
+`paper` is Appendix A, which is what every setting's own default is. `quick` is
+the same algorithm with a small network and schedule, for two CPU cores. What a
+family of environments needs (the size of its rewards) is part of a preset; a
+setting per task is not.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from smuzero.experiments.config import Config, InvalidSetting, changed
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """How a set of settings differs from the defaults, by dotted names."""
+
+    description: str
+    changes: Mapping[str, Any]
+    """For every environment."""
+    families: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """For the environments of one family, on top."""
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset(
+        "Appendix A exactly: 512 x 10 blocks, batch 1024, 1 million updates over 25 million frames.",
+        # 25 million frames for 1 million updates.
+        {"run.frames_per_update": 25.0},
+    ),
+    "quick": Preset(
+        "The same algorithm for two CPU cores: a small network, more updates per frame, a moving-average target.",
+        {
+            "network.width": 128,
+            "network.num_blocks": 1,
+            "replay.max_sequences": 10_000,
+            "replay.max_length": 100,
+            "learner.batch_size": 128,
+            "learner.learning_rate": 1e-3,
+            "learner.target_period": 1,
+            "learner.target_rate": 0.05,
+            "run.frames": 100_000,
+            "run.frames_per_update": 8.0,
+        },
+        {
+            "gym": {
+                "network.value_transform": True,
+                "network.value_range": (-50.0, 50.0),
+                "network.reward_range": (-20.0, 20.0),
+            }
+        },
+    ),
+}
+
+DERIVED = "learner.total_updates"
+"""Follows from the frames, unless it is given: the learning rate reaches 0 as the run ends."""
+
+
+def compose(
+    preset: str, env: object, *, frames: int | None = None, overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """The settings of a run: a preset, what its environment's family needs, then the user's overrides.
+
+    `env` is an environment's id; anything else counts as a factory of Gymnasium
+    environments. `frames` is short for the override `run.frames`. Raises
+    InvalidSetting.
+    """
+    if preset not in PRESETS:
+        raise InvalidSetting(f"There is no preset {preset!r}. Presets are {', '.join(PRESETS)}.")
+    overrides = dict(overrides or {})
+    if frames is not None:
+        if overrides.setdefault("run.frames", frames) != frames:
+            raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
+    chosen = PRESETS[preset]
+    config = changed(Config(), {**chosen.changes, **chosen.families.get(family_of(env), {})})
+    config = changed(config, overrides)
+    if DERIVED in overrides:
+        return config
+    return changed(config, {DERIVED: updates_for(config, config.run.frames)})
+
+
+def updates_for(config: Config, frames: int) -> int:
+    """The updates that this many frames bring, at least 1."""
+    return max(1, int(frames / config.run.frames_per_update))
+
+
+def extended(config: Config, frames: int) -> Config:
+    """The settings with another number of frames; the learning rate's schedule is stretched with it.
+
+    A schedule that did not follow from the frames stays as it is.
+    """
+    was_derived = config.learner.total_updates == updates_for(config, config.run.frames)
+    config = changed(config, {"run.frames": frames})
+    return changed(config, {DERIVED: updates_for(config, frames)}) if was_derived else config
+
+
+def family_of(env: object) -> str:
+    """The part of an environment's id before the colon; factories make Gymnasium environments."""
+    return env.partition(":")[0] if isinstance(env, str) else "gym"

@@ -1,0 +1,72 @@
+"""What a run is made from, whole: recorded in `config.json`, so that it can be made again exactly."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from smuzero.actions.spaces import ActionSpace, BinnedBox, Discrete
+from smuzero.experiments import config as settings
+from smuzero.experiments.config import Config
+from smuzero.runtime.durable import DamagedFile
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An environment, a seed and all settings; and the shapes the network was made for."""
+
+    env: str | None
+    """The environment's id; None where it came from a factory, which cannot be written down."""
+    env_name: str
+    """What the environment calls itself."""
+    seed: int
+    preset: str
+    """The name the settings were composed from, overrides aside."""
+    config: Config
+    observation_shape: tuple[int, ...]
+    space: ActionSpace
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
+        fields = dataclasses.asdict(self.space) | {"kind": type(self.space).__name__}
+        if isinstance(self.space, BinnedBox):
+            fields["dtype"] = np.dtype(self.space.dtype).name
+        return {
+            "format": FORMAT,
+            "env": self.env,
+            "env_name": self.env_name,
+            "seed": self.seed,
+            "preset": self.preset,
+            "observation_shape": list(self.observation_shape),
+            "action_space": fields,
+            "settings": settings.to_json(self.config),
+        }
+
+
+def from_json(value: Mapping[str, Any], where: object) -> Recipe:
+    """What `Recipe.to_json` gave. Raises DamagedFile, naming the file `where`, and InvalidSetting."""
+    if value.get("format") != FORMAT:
+        raise DamagedFile(
+            f"{where} has format {value.get('format')!r}, but this version of smuzero reads format {FORMAT}."
+        )
+    try:
+        return Recipe(
+            env=value["env"],
+            env_name=value["env_name"],
+            seed=value["seed"],
+            preset=value["preset"],
+            config=settings.from_json(value["settings"]),
+            observation_shape=tuple(value["observation_shape"]),
+            space=_space(value["action_space"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedFile(f"{where} is no configuration of a run ({error!r}): it was changed by hand.") from error
+
+
+def _space(fields: Mapping[str, Any]) -> ActionSpace:
+    kinds = {kind.__name__: kind for kind in (Discrete, BinnedBox)}
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items() if name != "kind"}
+    return kinds[fields["kind"]](**given)
