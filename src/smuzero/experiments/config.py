@@ -48,12 +48,12 @@ class ActingSettings:
 class Config:
     """Everything a run follows from, together with its environment and seed."""
 
-    acting: ActingSettings = ActingSettings()
-    network: NetworkSettings = NetworkSettings()
-    search: SearchSettings = SearchSettings()
-    replay: ReplaySettings = ReplaySettings()
-    learner: LearnerSettings = LearnerSettings()
-    run: RunSettings = RunSettings()
+    acting: ActingSettings = dataclasses.field(default_factory=ActingSettings)
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    search: SearchSettings = dataclasses.field(default_factory=SearchSettings)
+    replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
+    learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
+    run: RunSettings = dataclasses.field(default_factory=RunSettings)
 
 
 def changed(config: Config, changes: Mapping[str, Any]) -> Config:

@@ -70,9 +70,8 @@ def compose(
     if preset not in PRESETS:
         raise InvalidSetting(f"There is no preset {preset!r}. Presets are {', '.join(PRESETS)}.")
     overrides = dict(overrides or {})
-    if frames is not None:
-        if overrides.setdefault("run.frames", frames) != frames:
-            raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
+    if frames is not None and overrides.setdefault("run.frames", frames) != frames:
+        raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
     chosen = PRESETS[preset]
     config = changed(Config(), {**chosen.changes, **chosen.families.get(family_of(env), {})})
     config = changed(config, overrides)

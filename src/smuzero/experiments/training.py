@@ -116,9 +116,10 @@ def _what_is_kept(folder: RunFolder) -> str:
 
 def _metrics_writer(logger: MetricsLogger, bar: Progress) -> Callable[[dict[str, float]], None]:
     def write(metrics: dict[str, float]) -> None:
+        # The logger has a clock of its own, which counts on over every resume.
+        values = {key: value for key, value in metrics.items() if key not in ("env_frames", "wall_seconds")}
         frames = int(metrics["env_frames"])
-        # The logger has its own clock, which counts on over every resume.
-        logger.write(frames, {key: value for key, value in metrics.items() if key not in ("env_frames", "wall_seconds")})
+        logger.write(frames, values)
         bar.update(frames, metrics.get("eval/return_mean", metrics.get("rollout/return")))
 
     return write

@@ -139,6 +139,7 @@ class LocalRun:
             "replay": self.parts.replay.state(),
             "acting": self.parts.collector.state(),
             "counters": self.counters._asdict(),
+            "unlogged": self._unlogged.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -148,6 +149,7 @@ class LocalRun:
         for sequence in self.parts.collector.restore(state["acting"]):
             self.parts.replay.add(sequence)
         self.counters = Counters(**state["counters"])
+        self._unlogged.restore(state["unlogged"])
 
     def _iterate(self) -> None:
         """Every environment acts once, and the updates that are due are made."""
@@ -241,6 +243,23 @@ class _Unlogged:
 
     def set(self, name: str, value: float) -> None:
         self._values[name] = value
+
+    def state(self) -> dict[str, Any]:
+        """Everything noted so far, as NumPy arrays: what is written after a resume must not miss it."""
+        updates = jax.device_get(_columns(self._updates)) if self._updates else {}
+        return {
+            "sums": {name: np.array(values) for name, values in self._sums.items()},
+            "updates": {name: np.array(values) for name, values in updates.items()},
+            "values": dict(self._values),
+            "since": self._since._asdict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._sums = defaultdict(list, {name: list(values) for name, values in state["sums"].items()})
+        names, columns = list(state["updates"]), list(state["updates"].values())
+        self._updates = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        self._values = dict(state["values"])
+        self._since = Counters(**state["since"])
 
     def take(self, counters: Counters) -> dict[str, float]:
         """The means of everything since the last call."""
