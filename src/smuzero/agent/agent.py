@@ -5,6 +5,7 @@ random draws follow from its seed alone, so the same observation always brings
 the same plan, and `act` is what `plan` decided.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -66,11 +67,12 @@ class Agent:
         observation_shape: tuple[int, ...],
         seed: int = 0,
         name: str = "",
+        folder: Path | None = None,
     ):
-        """`name` is the environment's, for messages."""
+        """`name` is the environment's, `folder` that of the run the agent comes from."""
         self.network, self.policy, self.space, self.params = network, policy, space, params
         self.observation_shape = tuple(observation_shape)
-        self.name = name
+        self.name, self.folder = name, folder
         self._key = jax.random.key(seed)
         self._plan = make_plan(network, policy, evaluation_settings(search), discount)
 

@@ -142,12 +142,13 @@ def evaluate(
 def _load(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
     """The agent, what it was made from, and its frames."""
     compilation_cache.enable()
-    made_from = _recipe_of(run_folder.open_run(path))
+    folder = run_folder.open_run(path)
+    made_from = _recipe_of(folder)
     checkpoint = run_folder.find_checkpoint(path)
     template = build.learner_template(made_from)
     state = checkpoints.restore(checkpoint, {"learner": template}, only=["learner", "counters"])
     params = jax.tree.map(jax.numpy.asarray, state["learner"].params)
-    return build.build_agent(made_from, params, seed), made_from, state["counters"]["frames"]
+    return build.build_agent(made_from, params, seed, folder.path), made_from, state["counters"]["frames"]
 
 
 def _recipe_of(folder: run_folder.RunFolder) -> Recipe:

@@ -1,5 +1,6 @@
 """From settings to the parts of a run: the one place that knows which part goes where."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -65,8 +66,8 @@ def learner_template(recipe: Recipe) -> LearnerState:
     return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
 
 
-def build_agent(recipe: Recipe, params: Params, seed: int) -> Agent:
-    """The trained agent, for use."""
+def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agent:
+    """The agent of a run's folder, for use."""
     policy, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
     return Agent(
         network,
@@ -78,6 +79,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int) -> Agent:
         observation_shape=recipe.observation_shape,
         seed=seed,
         name=recipe.env_name,
+        folder=folder,
     )
 
 

@@ -91,7 +91,7 @@ def carry_out(
         _train(folder, run, bar, stop)
     if stop.stop_requested and run.counters.frames < settings.frames:
         raise Interrupted(folder.path, run.counters.frames, stop.signal_name or "request")
-    return build.build_agent(recipe, run.learner.params, recipe.seed)
+    return build.build_agent(recipe, run.learner.params, recipe.seed, folder.path)
 
 
 def _train(folder: RunFolder, run: LocalRun, bar: Progress, stop: StopOnSignal) -> None:

@@ -1,0 +1,125 @@
+"""`smuzero doctor`: what this machine has, and how to get what is missing."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from smuzero.cli.arguments import parse
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "dmc": ("dm_control", "mujoco"),
+    "atari": ("ale_py",),
+    "boards": ("pgx",),
+    "ray": ("ray",),
+    "video": ("imageio", "imageio_ffmpeg"),
+    "plots": ("matplotlib",),
+    "viewer": ("starlette", "uvicorn"),
+}
+"""The modules that each optional part of the project needs."""
+
+BACKENDS = ("egl", "osmesa", "glfw")
+
+RENDER = """
+import mujoco
+model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
+with mujoco.Renderer(model, 16, 16) as renderer:
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    renderer.update_scene(data)
+    assert renderer.render().shape == (16, 16, 3)
+"""
+"""Draws one small picture."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """smuzero doctor
+
+    Says what this machine has: JAX and its devices, optional packages, ways to render MuJoCo without a screen.
+    """
+
+    json: bool = False
+    """Print one JSON object."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command; exit code 1 where JAX does not work."""
+    given = parse(Doctor, "doctor", arguments)
+    found = examine()
+    print(json.dumps(found) if given.json else describe(found))
+    return 0 if found["jax"]["works"] else 1
+
+
+def examine() -> dict[str, Any]:
+    """All that is known of this machine, as JSON values."""
+    import smuzero
+    from smuzero.runtime import compilation_cache
+
+    cache = compilation_cache.folder()
+    return {
+        "smuzero": smuzero.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "jax": jax_devices(),
+        "extras": {name: extra(name) for name in EXTRAS},
+        "rendering": {backend: rendering(backend) for backend in BACKENDS},
+        "compilation_cache": None if cache is None else str(cache),
+    }
+
+
+def jax_devices() -> dict[str, Any]:
+    """JAX's version and what it computes on."""
+    try:
+        import jax
+
+        devices = [str(device.device_kind) for device in jax.devices()]
+        return {"works": True, "version": jax.__version__, "backend": jax.default_backend(), "devices": devices}
+    except (ImportError, RuntimeError) as error:
+        return {"works": False, "message": str(error)}
+
+
+def extra(name: str) -> dict[str, Any]:
+    """Whether an optional part can be used, and how to install it."""
+    missing = [module for module in EXTRAS[name] if importlib.util.find_spec(module) is None]
+    return {"installed": not missing, "missing": missing, "install": f"pip install 'smuzero[{name}]'"}
+
+
+def rendering(backend: str) -> dict[str, Any]:
+    """Whether MuJoCo can draw with this backend; tried in a process of its own, which it may crash."""
+    if importlib.util.find_spec("mujoco") is None:
+        return {"works": False, "message": "mujoco is not installed"}
+    environment = os.environ | {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": "" if backend == "glfw" else backend}
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", RENDER], env=environment, capture_output=True, text=True, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        return {"works": False, "message": "no answer within 60 seconds"}
+    last = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
+    return {"works": tried.returncode == 0, "message": "" if tried.returncode == 0 else last}
+
+
+def describe(found: dict[str, Any]) -> str:
+    """What was found, for people."""
+    jax = found["jax"]
+    lines = [
+        f"smuzero {found['smuzero']}, Python {found['python']}, {found['platform']}, {found['cpu_count']} processors",
+        f"JAX {jax['version']} on {jax['backend']}: {', '.join(jax['devices'])}"
+        if jax["works"]
+        else f"JAX does not work: {jax['message']}",
+        f"Compiled programs are kept in {found['compilation_cache'] or 'memory only (SMUZERO_CACHE is empty)'}",
+        "Optional parts:",
+    ]
+    for name, state in found["extras"].items():
+        lines.append(f"  {name:8}" + ("installed" if state["installed"] else f"missing: {state['install']}"))
+    lines.append("MuJoCo rendering:")
+    for backend, state in found["rendering"].items():
+        lines.append(f"  {backend:8}" + ("works" if state["works"] else f"does not work: {state['message']}"))
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""Updates per second of the learner, and its share of what the processor's matrix products reach.
+
+The peak is measured in the same run: the best of several products of two large
+matrices. An update's floating-point operations are XLA's own count of the
+program before optimisation, so elementwise work is in it (a few percent for
+the paper's network, more for small ones).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from smuzero.actions.distributions import Policy
+from smuzero.actions.spaces import BinnedBox
+from smuzero.agent.learner import init_learner, make_update
+from smuzero.experiments import build, presets
+from smuzero.experiments.config import Config
+from smuzero.types import Windows
+
+OBSERVATION_SHAPE = (24,)
+"""As walker.walk has it,"""
+SPACE = BinnedBox(-1.0, 1.0, (6,))
+"""and its actions."""
+PEAK_SIZE = 2048
+"""Rows and columns of the product that measures the peak."""
+
+
+def measure(names: tuple[str, ...] = tuple(presets.PRESETS), seconds: float = 3.0) -> list[dict[str, Any]]:
+    """One cell for each preset, timed for about `seconds` each."""
+    peak = matmul_flops_per_second()
+    return [cell(name, presets.compose(name, "dmc:"), peak, seconds) for name in names]
+
+
+def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, Any]:
+    """What one preset's learner reaches; `peak` in operations per second."""
+    policy, network = build.build_network(config, OBSERVATION_SHAPE, SPACE)
+    state = init_learner(network, config.learner, jax.random.key(0))
+    windows = random_windows(config, policy)
+    update = make_update(network, policy, config.learner)
+    lowered = update.lower(state, windows)  # pyright: ignore[reportFunctionMemberAccess]
+    flops = float(lowered.cost_analysis()["flops"])
+    state, *_ = jax.block_until_ready(update(state, windows))
+    updates, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds or updates == 0:
+        state, *_ = jax.block_until_ready(update(state, windows))
+        updates += 1
+    return {
+        "preset": name,
+        "network": f"{config.network.width}x{config.network.num_blocks}",
+        "batch": config.learner.batch_size,
+        "updates_per_second": updates / passed,
+        "gflop_per_update": flops / 1e9,
+        "peak_gflop_per_second": peak / 1e9,
+        "share_of_peak": flops * updates / passed / peak,
+    }
+
+
+def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8) -> float:
+    """Operations per second of the fastest of several float32 products of two square matrices."""
+    left, right = jax.random.normal(jax.random.key(0), (2, size, size))
+    product = jax.jit(jnp.matmul)
+    product(left, right).block_until_ready()
+    best = min(_seconds(lambda: product(left, right).block_until_ready()) for _ in range(tries))
+    return 2.0 * size**3 / best
+
+
+def random_windows(config: Config, policy: Policy) -> Windows:
+    """A full batch of made-up windows in the shapes a replay gives."""
+    random, sizes = np.random.default_rng(0), config.learner
+    batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, config.search.num_samples
+    actions = random.integers(0, SPACE.num_choices, (batch, unroll + 1, samples, policy.size), dtype=np.int32)
+    with jax.numpy_dtype_promotion("standard"):
+        words = np.asarray(jax.jit(policy.pack)(actions))
+    visits = random.multinomial(config.search.num_simulations, np.full(samples, 1 / samples), (batch, unroll + 1))
+    return Windows(
+        observation=random.normal(size=(batch, unroll + n_step + 1, *OBSERVATION_SHAPE)).astype(np.float32),
+        action=actions[:, :unroll, 0],
+        reward=random.random((batch, unroll + n_step), np.float32),
+        discount=np.ones((batch, unroll + n_step), np.float32),
+        is_step=np.ones((batch, unroll + n_step + 1), np.bool_),
+        is_terminal=np.zeros(batch, np.bool_),
+        words=words,
+        visits=visits.astype(np.int32),
+        root_value=random.normal(size=(batch, unroll + 1)).astype(np.float32),
+        weight=np.ones(batch, np.float32),
+        index=np.arange(batch),
+    )
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,66 @@
+"""Learning curves: a metric of several runs over environment frames, drawn into a file."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smuzero.envs.base import MissingExtra
+from smuzero.runtime import durable, run_folder
+from smuzero.runtime.metrics import read_metrics
+from smuzero.types import UserError
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def draw_curves(folders: Sequence[Path], out: Path, *, metric: str = "eval/return_mean") -> None:
+    """Draws `metric` of each run folder as one line into `out`, whose ending names the format.
+
+    An existing file is replaced. Where a metric has its spread beside it
+    (`eval/return_std`), a band shows it. Raises UserError for what cannot be drawn.
+    """
+    kind = out.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise UserError(f"{out} ends in {out.suffix or 'nothing'}, but a picture's file ends in .png, .svg or .pdf.")
+    figure = _figure()
+    axes = figure.subplots()
+    for folder in folders:
+        _draw_run(axes, folder, metric)
+    axes.set_xlabel("environment frames")
+    axes.set_ylabel(metric)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=120)
+    with durable.writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    durable.write_atomically(out, content.getvalue())
+
+
+def label_of(folder: Path) -> str:
+    """A run's environment, preset and seed, in short."""
+    recorded = run_folder.open_run(folder).config()
+    return f"{recorded.get('env_name')}, {recorded.get('preset')}, seed {recorded.get('seed')}"
+
+
+def _draw_run(axes: Any, folder: Path, metric: str) -> None:
+    label, curves = label_of(folder), read_metrics(folder)
+    if metric not in curves:
+        written = ", ".join(sorted(curves)) or "nothing yet"
+        raise UserError(f"{folder} has no {metric} to draw. Its metrics hold {written}.")
+    frames, values = curves[metric]
+    (line,) = axes.plot(frames, values, marker="o", markersize=3, label=label)
+    spread = curves.get(metric.replace("_mean", "_std")) if metric.endswith("_mean") else None
+    if spread is not None and np.array_equal(spread[0], frames):
+        axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
+
+
+def _figure() -> Any:
+    try:
+        # No pyplot: it would look for a screen, and keep the figure for ever.
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Drawing needs matplotlib, which is not installed: pip install 'smuzero[plots]'") from error
+    return Figure(figsize=(7, 4.5), layout="constrained")
