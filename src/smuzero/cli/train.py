@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -32,7 +32,7 @@ class Train:
     """The run folder, new or empty; by default one under runs/ named after the run."""
     quiet: bool = False
     """Show no progress."""
-    config: tyro.conf.OmitArgPrefixes[Config] = dataclasses.field(default_factory=Config)
+    config: Annotated[Config, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Config)
 
 
 def main(arguments: Sequence[str]) -> int:

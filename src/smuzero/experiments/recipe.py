@@ -33,7 +33,7 @@ class Recipe:
         """The recipe as JSON values."""
         fields = dataclasses.asdict(self.space) | {"kind": type(self.space).__name__}
         if isinstance(self.space, BinnedBox):
-            fields["dtype"] = np.dtype(self.space.dtype).name
+            fields["dtype"] = self.space.dtype.name
         return {
             "format": FORMAT,
             "env": self.env,
@@ -69,4 +69,6 @@ def from_json(value: Mapping[str, Any], where: object) -> Recipe:
 def _space(fields: Mapping[str, Any]) -> ActionSpace:
     kinds = {kind.__name__: kind for kind in (Discrete, BinnedBox)}
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items() if name != "kind"}
+    if "dtype" in given:
+        given["dtype"] = np.dtype(given["dtype"])
     return kinds[fields["kind"]](**given)

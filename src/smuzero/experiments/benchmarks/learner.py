@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smuzero.actions.distributions import Policy
-from smuzero.actions.spaces import BinnedBox
+from smuzero.actions.distributions import make_policy
+from smuzero.actions.spaces import ActionSpace, BinnedBox
 from smuzero.agent.learner import init_learner, make_update
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
@@ -23,7 +23,7 @@ from smuzero.types import Windows
 
 OBSERVATION_SHAPE = (24,)
 """As walker.walk has it,"""
-SPACE = BinnedBox(-1.0, 1.0, (6,))
+SPACE = BinnedBox((-1.0,) * 6, (1.0,) * 6, (6,))
 """and its actions."""
 PEAK_SIZE = 2048
 """Rows and columns of the product that measures the peak."""
@@ -39,7 +39,7 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
     """What one preset's learner reaches; `peak` in operations per second."""
     policy, network = build.build_network(config, OBSERVATION_SHAPE, SPACE)
     state = init_learner(network, config.learner, jax.random.key(0))
-    windows = random_windows(config, policy)
+    windows = random_windows(config, OBSERVATION_SHAPE, SPACE)
     update = make_update(network, policy, config.learner)
     lowered = update.lower(state, windows)  # pyright: ignore[reportFunctionMemberAccess]
     flops = float(lowered.cost_analysis()["flops"])
@@ -68,16 +68,17 @@ def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8) -> float:
     return 2.0 * size**3 / best
 
 
-def random_windows(config: Config, policy: Policy) -> Windows:
+def random_windows(config: Config, observation_shape: tuple[int, ...], space: ActionSpace) -> Windows:
     """A full batch of made-up windows in the shapes a replay gives."""
+    policy = make_policy(space)
     random, sizes = np.random.default_rng(0), config.learner
     batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, config.search.num_samples
-    actions = random.integers(0, SPACE.num_choices, (batch, unroll + 1, samples, policy.size), dtype=np.int32)
+    actions = random.integers(0, space.num_choices, (batch, unroll + 1, samples, policy.size), dtype=np.int32)
     with jax.numpy_dtype_promotion("standard"):
         words = np.asarray(jax.jit(policy.pack)(actions))
     visits = random.multinomial(config.search.num_simulations, np.full(samples, 1 / samples), (batch, unroll + 1))
     return Windows(
-        observation=random.normal(size=(batch, unroll + n_step + 1, *OBSERVATION_SHAPE)).astype(np.float32),
+        observation=random.normal(size=(batch, unroll + n_step + 1, *observation_shape)).astype(np.float32),
         action=actions[:, :unroll, 0],
         reward=random.random((batch, unroll + n_step), np.float32),
         discount=np.ones((batch, unroll + n_step), np.float32),
