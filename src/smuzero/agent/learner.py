@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
@@ -84,9 +84,14 @@ class LearnerState(NamedTuple):
 Update = Callable[[LearnerState, Windows], tuple[LearnerState, dict[str, Array], Float[Array, " B"]]]
 
 
-def learning_rate_schedule(settings: LearnerSettings) -> optax.Schedule:
+def learning_rate_schedule(settings: LearnerSettings) -> Callable[[ArrayLike], Array]:
     """lr = lr_init · ½(1 + cos(π · step / total_updates)), and 0 from there on (Appendix A)."""
-    return optax.cosine_decay_schedule(settings.learning_rate, settings.total_updates)
+
+    def schedule(step: ArrayLike) -> Array:
+        share = jnp.minimum(jnp.asarray(step, jnp.float32) / settings.total_updates, 1.0)
+        return settings.learning_rate * 0.5 * (1.0 + jnp.cos(jnp.pi * share))
+
+    return schedule
 
 
 def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
@@ -130,11 +135,11 @@ def batch_loss(
     """The loss of a batch, its terms per window, and the predictions they judge."""
 
     def one(window: Windows, target: Targets) -> tuple[Losses, Predictions]:
-        predictions = unroll(network, params, window.observation[0], window.action)
-        return window_losses(network, policy, predictions, target, window.words), predictions
+        predictions = unroll(network, params, window.observation[0], jnp.asarray(window.action))
+        return window_losses(network, policy, predictions, target, jnp.asarray(window.words)), predictions
 
     losses, predictions = jax.vmap(one)(windows, targets)
-    return total_loss(losses, settings.loss_weights, windows.weight), (losses, predictions)
+    return total_loss(losses, settings.loss_weights, jnp.asarray(windows.weight)), (losses, predictions)
 
 
 def batch_targets(network: Network, settings: LearnerSettings, target_params: Params, windows: Windows) -> Targets:
@@ -163,20 +168,27 @@ def make_update(network: Network, policy: Policy, settings: LearnerSettings) -> 
             return batch_loss(network, policy, settings, params, windows, targets)
 
         (total, (losses, predictions)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
-        change, opt_state = optimiser.update(gradient, state.opt_state, state.params)
+        # Optax mixes integers and floats; where promotion is strict, it is meant for our own code.
+        with jax.numpy_dtype_promotion("standard"):
+            change, opt_state = optimiser.update(gradient, state.opt_state, state.params)
         params: Any = optax.apply_updates(state.params, change)
         step = state.step + 1
         target_params = refresh_target(settings, state.target_params, params, step)
         metrics = {
             "loss/total": total,
             **summarise(network, policy, losses, predictions, targets),
-            "learner/gradient_norm": optax.global_norm(gradient),
-            "learner/learning_rate": jnp.asarray(schedule(state.step)),
+            "learner/gradient_norm": length(gradient),
+            "learner/learning_rate": schedule(state.step),
         }
         priorities = jnp.abs(windows.root_value[:, 0] - targets.value[:, 0])
         return LearnerState(params, target_params, opt_state, step, state.key), metrics, priorities
 
     return jax.jit(update, donate_argnums=0)
+
+
+def length(tree: Params) -> Float[Array, ""]:
+    """The Euclidean norm of all numbers of a tree."""
+    return jnp.sqrt(jnp.sum(jnp.stack([jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)])))
 
 
 def summarise(

@@ -54,9 +54,7 @@ def _scale_gradient_backward(scale: float, _: None, gradient: Array) -> tuple[Ar
 scale_gradient.defvjp(_scale_gradient_forward, _scale_gradient_backward)
 
 
-def unroll(
-    network: Network, params: Params, observation: Num[Array, "..."], actions: Num[Array, "U A"]
-) -> Predictions:
+def unroll(network: Network, params: Params, observation: Num[Array, "..."], actions: Num[Array, "U A"]) -> Predictions:
     """The model's predictions along U actions taken from one observation."""
     latents, reward_logits = [network.represent(params, observation)], []
     # A Python loop, since U is small: a scan would run its steps' small products no faster and adds copies.
@@ -84,9 +82,9 @@ def policy_loss(
 
 
 def window_losses(
-    network: Network, policy: Policy, predictions: Predictions, targets: Targets, words: UInt32[Array, "U+1 K W"]
+    network: Network, policy: Policy, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
 ) -> Losses:
-    """The terms of one window: the root's loss plus the mean over the U unrolled steps, masked steps as 0."""
+    """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
     scale = jnp.full(num_unroll + 1, 1.0 / num_unroll).at[0].set(1.0)
     value_probs = jax.vmap(network.value_support.encode)(targets.value)

@@ -32,19 +32,19 @@ class Targets(NamedTuple):
     reward_mask: Float[Array, " U"]
 
 
-def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " U+1"]:
-    """The target network's values n steps after each of the window's U + 1 steps."""
+def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " S"]:
+    """The target network's values n steps after each of the window's S = U + 1 steps."""
     num_steps = window.visits.shape[0]
 
     def value(observation: Array) -> Array:
         _, value_logits = network.predict(target_params, network.represent(target_params, observation))
         return network.value_support.decode(value_logits)
 
-    return jax.vmap(value)(window.observation[-num_steps:])
+    return jax.vmap(value)(jnp.asarray(window.observation)[-num_steps:])
 
 
-def make_targets(window: Windows, bootstrap: Float[Array, " U+1"], discount: float) -> Targets:
-    """The targets of one window (no batch axis), given the values n steps after each step.
+def make_targets(window: Windows, bootstrap: Float[Array, " S"], discount: float) -> Targets:
+    """The targets of one window (no batch axis), given the values n steps after each of its S = U + 1 steps.
 
         z_k = Σ_{i<n} (Π_{j<i} f_{k+j}) r_{k+i} + (Π_{j<n} f_{k+j}) v_{k+n}
 
@@ -52,12 +52,13 @@ def make_targets(window: Windows, bootstrap: Float[Array, " U+1"], discount: flo
     rewards are 0 and observations repeat the final one.
     """
     num_steps = window.visits.shape[0]
-    factor = jnp.where(window.is_step[:-1], discount * window.discount, 1.0)
-    value = n_step_returns(window.reward, factor, bootstrap)
+    reward, is_step = jnp.asarray(window.reward), jnp.asarray(window.is_step)
+    factor = jnp.where(is_step[:-1], discount * window.discount, 1.0)
+    value = n_step_returns(reward, factor, bootstrap)
 
-    is_step = window.is_step[:num_steps]
+    is_step = is_step[:num_steps]
     is_known = is_step | window.is_terminal
-    visits = window.visits.astype(jnp.float32)
+    visits = jnp.asarray(window.visits, jnp.float32)
     # At least 1: masked steps, whose visits are all 0, must not divide by 0.
     total = jnp.maximum(jnp.sum(visits, axis=-1, keepdims=True), 1.0)
     return Targets(
@@ -65,6 +66,6 @@ def make_targets(window: Windows, bootstrap: Float[Array, " U+1"], discount: flo
         policy_mask=is_step.astype(jnp.float32),
         value=jnp.where(is_step, value, 0.0),
         value_mask=is_known.astype(jnp.float32),
-        reward=window.reward[: num_steps - 1],
+        reward=reward[: num_steps - 1],
         reward_mask=is_known[:-1].astype(jnp.float32),
     )

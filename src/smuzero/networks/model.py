@@ -159,7 +159,8 @@ def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], 
         return module(params, "dynamics")(latent, policy.features(action))
 
     def predict(params: Params, latent: Array) -> tuple[Array, Array]:
-        output = module(params, "predict")(latent)
-        return output[: policy.num_logits], output[policy.num_logits :]
+        # A split, whose gradient is one concatenation; that of two slices would be two paddings and a sum.
+        policy_logits, value_logits = jnp.split(module(params, "predict")(latent), [policy.num_logits])
+        return policy_logits, value_logits
 
     return Network(init, represent, dynamics, predict, settings.value_support, settings.reward_support)

@@ -64,7 +64,9 @@ class Support:
 
     def __post_init__(self):
         if self.bins < 2:
-            raise ValueError(f"A support of {self.bins} bins was asked for, but it needs at least 2. The paper uses 51.")
+            raise ValueError(
+                f"A support of {self.bins} bins was asked for, but it needs at least 2. The paper uses 51."
+            )
         if not self.low < self.high:
             raise ValueError(
                 f"A support from {self.low} to {self.high} is empty: give a low end below the high end. "

@@ -1,0 +1,290 @@
+"""The learner's step against the same step written out, one window, one step and one equation at a time."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from smuzero.actions.distributions import FactoredCategorical
+from smuzero.agent.learner import LearnerSettings, init_learner, learning_rate_schedule, make_update
+from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.types import Windows
+
+B, U, N, K, OBSERVATION, WIDTH, GAMMA = 3, 2, 2, 4, 3, 8, 0.9
+POLICY = FactoredCategorical(num_dims=2, num_choices=3)
+NETWORK = make_network(
+    NetworkSettings(width=WIDTH, num_blocks=1, value_bins=5, value_range=(-4.0, 4.0), reward_bins=3),
+    (OBSERVATION,),
+    POLICY,
+)
+SETTINGS = LearnerSettings(
+    batch_size=B,
+    unroll=U,
+    n_step=N,
+    discount=GAMMA,
+    learning_rate=1e-2,
+    total_updates=100,
+    weight_decay=0.1,
+    policy_weight=1.5,
+    value_weight=0.5,
+    reward_weight=2.0,
+    entropy_weight=0.05,
+    target_period=2,
+)
+
+
+def make_windows(seed=0) -> Windows:
+    """Three windows: one inside its sequence, one cut by a termination, one by a time limit."""
+    rng = np.random.default_rng(seed)
+    lengths = np.array([9, 2, 1])
+    is_step = np.arange(U + N + 1) < lengths[:, None]
+    discount = np.ones((B, U + N), np.float32)
+    discount[1, 1] = 0.0
+    visits = rng.integers(0, 5, (B, U + 1, K)) * is_step[:, : U + 1, None]
+    actions = rng.integers(0, 3, (B, U + 1, K, 2)).astype(np.int32)
+    return Windows(
+        observation=rng.normal(size=(B, U + N + 1, OBSERVATION)).astype(np.float32),
+        action=rng.integers(0, 3, (B, U, 2)).astype(np.int32),
+        reward=(rng.uniform(-1, 1, (B, U + N)) * is_step[:, :-1]).astype(np.float32),
+        discount=discount,
+        is_step=is_step,
+        is_terminal=np.array([False, True, False]),
+        words=np.asarray(POLICY.pack(jnp.asarray(actions))),
+        visits=visits.astype(np.int32),
+        root_value=rng.normal(size=(B, U + 1)).astype(np.float32),
+        weight=np.array([1.0, 0.5, 0.25], np.float32),
+        index=np.arange(B),
+    )
+
+
+def make_state(settings=SETTINGS):
+    """A learner whose every parameter, of the target network too, is away from its first value."""
+    state = init_learner(NETWORK, settings, jax.random.key(0))
+
+    def stir(params, scale):
+        return jax.tree.map(lambda x: x + scale * jnp.sin(1.0 + jnp.arange(float(x.size))).reshape(x.shape), params)
+
+    return state._replace(params=stir(state.params, 0.2), target_params=stir(state.target_params, 0.3))
+
+
+def plain_norm(x, p):
+    centred = x - jnp.mean(x)
+    return centred / jnp.sqrt(jnp.mean(centred**2) + 1e-6) * p["scale"] + p["bias"]
+
+
+def plain_linear(x, p):
+    return x @ p["kernel"] + p["bias"]
+
+
+def plain_tower(x, p):
+    block = p["tower"]["blocks"][0]
+    hidden = plain_linear(jax.nn.relu(plain_norm(x, block["norm_1"])), block["linear_1"])
+    x = x + plain_linear(jax.nn.relu(plain_norm(hidden, block["norm_2"])), block["linear_2"])
+    return (x - jnp.min(x)) / (jnp.max(x) - jnp.min(x))
+
+
+def plain_head(latent, p):
+    return plain_linear(jax.nn.relu(plain_norm(latent, p["norm"])), p["linear"])
+
+
+def plain_represent(params, observation):
+    p = params["represent"]
+    return plain_tower(jnp.tanh(plain_norm(plain_linear(observation, p["input"]["linear"]), p["input"]["norm"])), p)
+
+
+def plain_dynamics(params, latent, action):
+    p = params["dynamics"]
+    one_hot = jnp.array([float(a == m) for a in action for m in range(3)])
+    embedding = jax.nn.relu(plain_norm(plain_linear(one_hot, p["action"]["linear"]), p["action"]["norm"]))
+    latent = plain_tower(latent + embedding, p)
+    return latent, plain_head(latent, p["reward"])
+
+
+def plain_two_hot(scalar, low, high, bins):
+    probs, position = np.zeros(bins, np.float32), (np.clip(scalar, low, high) - low) / (high - low) * (bins - 1)
+    left = min(int(position), bins - 2)
+    probs[left], probs[left + 1] = 1 - (position - left), position - left
+    return jnp.asarray(probs)
+
+
+def plain_value_target(target_params, w, b, k):
+    z, product = 0.0, 1.0
+    for i in range(k, k + N):
+        z += product * float(w.reward[b, i])
+        product *= GAMMA * float(w.discount[b, i]) if w.is_step[b, i] else 1.0
+    logits = plain_head(plain_represent(target_params, jnp.asarray(w.observation[b, k + N])), target_params["predict"])
+    probs = np.asarray(jax.nn.softmax(logits[6:]))
+    return z + product * float(np.dot(probs, [-4, -2, 0, 2, 4]))
+
+
+def plain_window_loss(params, target_params, w, b):
+    """The terms of window b: policy, value, reward, negative entropy; and z of its first step."""
+    terms = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0}
+    latent = plain_represent(params, jnp.asarray(w.observation[b, 0]))
+    for k in range(U + 1):
+        scale = 1.0 if k == 0 else 1.0 / U
+        known = bool(w.is_step[b, k] or w.is_terminal[b])
+        if k > 0:
+            halved = latent / 2 + jax.lax.stop_gradient(latent / 2)
+            latent, reward_logits = plain_dynamics(params, halved, w.action[b, k - 1])
+            if w.is_step[b, k - 1] or w.is_terminal[b]:
+                target = plain_two_hot(w.reward[b, k - 1], -1, 1, 3)
+                terms["reward"] -= scale * jnp.sum(target * jax.nn.log_softmax(reward_logits))
+        output = plain_head(latent, params["predict"])
+        log_pi = [jax.nn.log_softmax(output[0:3]), jax.nn.log_softmax(output[3:6])]
+        if w.is_step[b, k]:
+            for words, visits in zip(w.words[b, k], w.visits[b, k], strict=True):
+                first, second = POLICY.unpack(jnp.asarray(words))
+                log_prob = log_pi[0][int(first)] + log_pi[1][int(second)]
+                terms["policy"] -= scale * float(visits / w.visits[b, k].sum()) * log_prob
+            terms["entropy"] += scale * sum(jnp.sum(jnp.exp(row) * row) for row in log_pi)
+        if known:
+            z = plain_value_target(target_params, w, b, k) if w.is_step[b, k] else 0.0
+            terms["value"] -= scale * jnp.sum(plain_two_hot(z, -4, 4, 5) * jax.nn.log_softmax(output[6:]))
+    return terms
+
+
+def plain_loss(params, target_params, w):
+    per_window = [plain_window_loss(params, target_params, w, b) for b in range(B)]
+    means = {name: sum(terms[name] for terms in per_window) / B for name in per_window[0]}
+    total = 0.0
+    for terms, weight in zip(per_window, (1.0, 0.5, 0.25), strict=True):
+        weighted = 1.5 * terms["policy"] + 0.5 * terms["value"] + 2.0 * terms["reward"] + 0.05 * terms["entropy"]
+        total += weight * weighted / B
+    return total, means
+
+
+@pytest.fixture(scope="module")
+def update():
+    return make_update(NETWORK, POLICY, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def step(update):
+    """One update: (state before, its batch, state after, metrics, priorities)."""
+    state, windows = make_state(), make_windows()
+    before = jax.tree.map(jnp.copy, state)
+    return before, windows, *update(state, windows)
+
+
+@pytest.fixture(scope="module")
+def plain(step):
+    before, windows = step[:2]
+    return jax.value_and_grad(plain_loss, has_aux=True)(before.params, before.target_params, windows)
+
+
+def test_losses_agree_with_the_step_written_out(step, plain):
+    metrics, ((total, terms), _) = step[3], plain
+    np.testing.assert_allclose(metrics["loss/total"], total, rtol=1e-4)
+    for name in ("policy", "value", "reward"):
+        np.testing.assert_allclose(metrics[f"loss/{name}"], terms[name], rtol=1e-4)
+
+
+def test_gradient_agrees_with_the_step_written_out(step, plain):
+    # After one step from zero, Adam's first moment is (1 - 0.9) times the gradient.
+    state, gradient = step[2], plain[1]
+    moments = next(part.mu for part in state.opt_state if hasattr(part, "mu"))
+    jax.tree.map(lambda mu, g: np.testing.assert_allclose(10 * mu, g, rtol=1e-3, atol=1e-5), moments, gradient)
+    norm = np.sqrt(sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(gradient)))
+    np.testing.assert_allclose(step[3]["learner/gradient_norm"], norm, rtol=1e-4)
+
+
+def test_first_update_is_adams_and_decays_matrices_only(step):
+    before, state = step[0], step[2]
+    moments = next(part.mu for part in state.opt_state if hasattr(part, "mu"))
+
+    def check(old, new, mu):
+        gradient = 10 * np.asarray(mu)
+        decay = 0.1 * np.asarray(old) if old.ndim > 1 else 0.0
+        expected = old - 1e-2 * (gradient / (np.abs(gradient) + 1e-8) + decay)
+        np.testing.assert_allclose(new, expected, atol=2e-6)
+
+    jax.tree.map(check, before.params, state.params, moments)
+
+
+def test_priorities_are_the_distance_of_search_value_and_return(step):
+    before, windows, priorities = step[0], step[1], step[4]
+    z = [plain_value_target(before.target_params, windows, b, 0) for b in range(B)]
+    np.testing.assert_allclose(priorities, np.abs(windows.root_value[:, 0] - z), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(step[3]["value/target_mean"], np.mean(z), rtol=1e-4)
+
+
+def test_masked_steps_do_not_change_the_update(update, step):
+    windows = make_windows()
+    # Window 2 is cut after its first step: its later visits, words, rewards and actions are not to be learnt from.
+    changed = windows._replace(visits=windows.visits.copy(), words=windows.words.copy(), action=windows.action.copy())
+    changed.visits[2, 1:], changed.words[2, 1:], changed.action[2, 1:] = 7, 5, 2
+    state, metrics, _ = update(make_state(), changed)
+    np.testing.assert_allclose(metrics["loss/total"], step[3]["loss/total"], rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.params, step[2].params)
+
+
+def test_target_network_is_copied_once_a_period(update):
+    state, windows = make_state(), make_windows()
+    target = jax.tree.map(np.array, state.target_params)
+    state, _, _ = update(state, windows)
+    jax.tree.map(np.testing.assert_array_equal, state.target_params, target)
+    state, _, _ = update(state, windows)
+    jax.tree.map(np.testing.assert_array_equal, state.target_params, state.params)
+    assert int(state.step) == 2
+
+
+def test_target_network_is_a_moving_average_with_a_period_of_one():
+    settings = dataclasses.replace(SETTINGS, target_period=1, target_rate=0.25, max_grad_norm=0.5)
+    state = make_state(settings)
+    target = jax.tree.map(np.array, state.target_params)
+    state, _, _ = make_update(NETWORK, POLICY, settings)(state, make_windows())
+    expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * np.asarray(new), target, state.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.target_params, expected)
+    # The same update shortened its gradient: the first moment is (1 - 0.9) times a vector of length 0.5.
+    [mu] = [
+        leaf.mu for leaf in jax.tree.leaves(state.opt_state, is_leaf=lambda x: hasattr(x, "mu")) if hasattr(leaf, "mu")
+    ]
+    np.testing.assert_allclose(np.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(mu))), 0.05, rtol=1e-4)
+
+
+def test_an_update_takes_over_its_states_memory_and_is_compiled_once(update):
+    state, windows = make_state(), make_windows()
+    after, _, _ = update(state, windows)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+    size = update._cache_size()
+    update(after, windows)
+    assert update._cache_size() == size
+
+
+def test_updates_from_the_same_state_are_bit_equal(update):
+    results = [update(make_state(), make_windows()) for _ in range(2)]
+    first, second = (jax.tree.leaves((state.params, metrics)) for state, metrics, _ in results)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_repeated_updates_lower_the_loss(update):
+    state, windows = init_learner(NETWORK, SETTINGS, jax.random.key(0)), make_windows()
+    losses = []
+    for _ in range(30):
+        state, metrics, _ = update(state, windows)
+        losses.append(float(metrics["loss/policy"] + metrics["loss/reward"]))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_learning_rate_falls_along_a_half_cosine_and_stays_at_zero():
+    schedule = learning_rate_schedule(LearnerSettings())
+    for share, expected in ((0, 1e-4), (0.25, 0.5e-4 * (1 + np.sqrt(0.5))), (0.5, 0.5e-4), (1, 0.0), (2, 0.0)):
+        assert float(schedule(jnp.int32(share * 1_000_000))) == pytest.approx(expected, abs=1e-10)
+
+
+def test_windows_cut_for_another_unroll_are_refused(update):
+    windows = make_windows()
+    with pytest.raises(ValueError, match="unroll 2 and n_step 2 need 2 and 4"):
+        update(make_state(), windows._replace(action=windows.action[:, :1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("unroll", 0), ("discount", 1.5), ("target_rate", 0.0), ("max_grad_norm", -1.0)]
+)
+def test_impossible_settings_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=name):
+        dataclasses.replace(SETTINGS, **{name: value})

@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from smuzero.actions.distributions import FactoredCategorical
+from smuzero.networks.model import NetworkSettings, make_network, rescale
+
+POLICY = FactoredCategorical(num_dims=2, num_choices=3)
+SMALL = NetworkSettings(width=16, num_blocks=2)
+
+
+@pytest.fixture(scope="module", params=["minmax", "layernorm"])
+def network(request):
+    return make_network(NetworkSettings(width=16, num_blocks=2, latent=request.param), (5,), POLICY)
+
+
+@pytest.fixture(scope="module")
+def params(network):
+    return network.init(jax.random.key(0))
+
+
+def test_shapes_are_those_of_one_example(network, params):
+    latent = network.represent(params, jnp.arange(5.0))
+    policy_logits, value_logits = network.predict(params, latent)
+    next_latent, reward_logits = network.dynamics(params, latent, jnp.array([0, 2]))
+    assert latent.shape == next_latent.shape == (16,)
+    assert (policy_logits.shape, value_logits.shape, reward_logits.shape) == ((6,), (51,), (51,))
+
+
+def test_first_policy_is_uniform_and_first_value_and_reward_are_zero(network, params):
+    latent = network.represent(params, jnp.arange(5.0))
+    policy_logits, value_logits = network.predict(params, latent)
+    _, reward_logits = network.dynamics(params, latent, jnp.array([0, 2]))
+    np.testing.assert_array_equal(policy_logits, np.zeros(6))
+    np.testing.assert_allclose(network.value_support.decode(value_logits), 0.0, atol=1e-4)
+    np.testing.assert_allclose(network.reward_support.decode(reward_logits), 0.0, atol=1e-6)
+
+
+def test_a_batch_gives_what_its_examples_give(network, params):
+    observations = jax.random.normal(jax.random.key(1), (4, 5))
+    batched = jax.vmap(network.represent, in_axes=(None, 0))(params, observations)
+    single = [network.represent(params, observation) for observation in observations]
+    np.testing.assert_allclose(batched, single, atol=1e-5)
+
+
+def test_every_action_leads_elsewhere(network, params):
+    latent = network.represent(params, jnp.arange(5.0))
+    actions = POLICY.unpack(jnp.asarray(POLICY.enumerate_words()))
+    latents, _ = jax.vmap(network.dynamics, in_axes=(None, None, 0))(params, latent, actions)
+    distances = jnp.linalg.norm(latents[:, None, :] - latents[None, :, :], axis=-1)
+    assert jnp.min(distances + jnp.eye(len(actions))) > 1e-3
+
+
+def test_keys_decide_parameters(network):
+    first, again, other = (network.init(jax.random.key(seed)) for seed in (0, 0, 1))
+    kernels = [tree["represent"]["input"]["linear"]["kernel"] for tree in (first, again, other)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.array_equal(kernels[0], kernels[2])
+
+
+def test_paper_network_has_ten_blocks_of_two_layers_in_representation_and_dynamics():
+    network = make_network(NetworkSettings(), (67,), POLICY)
+    params = jax.eval_shape(network.init, jax.random.key(0))
+    for part in ("represent", "dynamics"):
+        blocks = params[part]["tower"]["blocks"]
+        assert len(blocks) == 10
+        assert {blocks[i][layer]["kernel"].shape for i in blocks for layer in ("linear_1", "linear_2")} == {(512, 512)}
+    assert (network.value_support.low, network.value_support.high, network.value_support.bins) == (-150, 150, 51)
+    assert (network.reward_support.low, network.reward_support.high, network.reward_support.bins) == (-1, 1, 51)
+
+
+def test_observations_of_any_shape_and_dtype_are_flattened():
+    network = make_network(SMALL, (2, 3), POLICY)
+    params = network.init(jax.random.key(0))
+    image = jnp.arange(6, dtype=jnp.uint8).reshape(2, 3)
+    assert network.represent(params, image).shape == (16,)
+
+
+def test_representation_is_the_towers_of_the_paper_written_out():
+    network = make_network(SMALL, (5,), POLICY)
+    params = jax.tree.map(
+        lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size)).reshape(x.shape), network.init(KEY := jax.random.key(0))
+    )
+    observation = jax.random.normal(KEY, (5,))
+    part = jax.tree.map(np.asarray, params["represent"])
+
+    def norm(x, p):
+        return (x - x.mean()) / np.sqrt(x.var() + 1e-6) * p["scale"] + p["bias"]
+
+    def linear(x, p):
+        return x @ p["kernel"] + p["bias"]
+
+    x = np.tanh(norm(linear(np.asarray(observation), part["input"]["linear"]), part["input"]["norm"]))
+    for i in range(2):
+        block = part["tower"]["blocks"][i]
+        hidden = linear(np.maximum(norm(x, block["norm_1"]), 0), block["linear_1"])
+        x = x + linear(np.maximum(norm(hidden, block["norm_2"]), 0), block["linear_2"])
+    x = (x - x.min()) / (x.max() - x.min())
+    np.testing.assert_allclose(network.represent(params, observation), x, atol=1e-5)
+
+
+def test_rescaled_latents_span_zero_to_one_and_constant_ones_stay_finite():
+    np.testing.assert_allclose(rescale(jnp.array([1.0, 3.0, 2.0])), [0, 1, 0.5])
+    np.testing.assert_array_equal(rescale(jnp.ones(3)), np.zeros(3))
+    assert np.isfinite(jax.jacobian(rescale)(jnp.ones(3))).all()
+
+
+def test_unknown_latents_and_impossible_sizes_are_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        NetworkSettings(width=0)
+    with pytest.raises(Exception, match="latent"):
+        NetworkSettings(latent="batchnorm")  # pyright: ignore[reportArgumentType]
