@@ -216,7 +216,8 @@ class FactoredCategorical:
     def entropy(self, logits: Float[Array, " P"]) -> Float[Array, ""]:
         log_probs = self.log_probs(logits)
         probs = jnp.exp(log_probs)
-        return -jnp.sum(jnp.where(probs > 0, probs * log_probs, 0.0))
+        # The log is replaced, not the product: 0·(-inf) would be NaN in the gradient of an illegal choice.
+        return -jnp.sum(probs * jnp.where(probs > 0, log_probs, 0.0))
 
     def pack(self, action: Int[Array, "*K A"]) -> UInt32[Array, "*K W"]:
         rows = action.reshape(-1, self.num_dims).astype(jnp.uint32)
