@@ -54,10 +54,11 @@ class Node:
     def visits(self, action: Action) -> int:
         return len(self.returns[action])
 
-    def q(self, action: Action) -> float | None:
+    def q(self, action: Action) -> float:
+        """The mean return; before the first visit the estimate, or -inf where there is none."""
         if self.returns[action]:
             return sum(self.returns[action]) / len(self.returns[action])
-        return self.estimate.get(action)
+        return self.estimate.get(action, -math.inf)
 
 
 def outcomes(
@@ -86,7 +87,8 @@ class Search:
         self.noise_key = jax.random.split(noise_key, batch_size)[row]
         self.seeds = uniforms.seeds(draw_key)
         self.batch_size, self.row = batch_size, row
-        self.model, self.settings, self.policy = model, settings, model.policy
+        self.settings = settings
+        self.policy: Any = model.policy  # A FactoredCategorical, for its dimensions and choices.
         self.dynamics, self.predict = _jitted(model)
         self.values_seen: list[float] = []
         self.script = script
@@ -149,11 +151,12 @@ class Search:
             below = self.simulate(child, number)
         else:
             state, reward, discount = self.dynamics(node.state, np.array(action, np.int32))
-            child = self.new_node(number, state, *self.predict(state), reward, discount)
+            logits, value = self.predict(state)
+            child = self.new_node(number, state, logits, value, reward, discount)
             node.children[action] = child
             below = child.value
         node.returns[action].append(child.reward + child.discount * below)
-        self.values_seen.append(node.q(action))  # pyright: ignore[reportArgumentType]
+        self.values_seen.append(node.q(action))
         return node.returns[action][-1]
 
     def choose(self, node: Node) -> Action:
@@ -192,7 +195,7 @@ class Search:
     def normalised(self, node: Node, action: Action) -> float:
         """Q between the least and the greatest Q seen in this tree; 0 where there is none."""
         q = node.q(action)
-        if q is None:
+        if q == -math.inf:
             return 0.0
         low, high = min(self.values_seen), max(self.values_seen)
         return (q - low) / max(high - low, self.settings.min_value_range)

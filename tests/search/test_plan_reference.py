@@ -13,8 +13,9 @@ import pytest
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.search.plan import Model, SearchResult, search
 from smuzero.search.settings import SearchSettings
-from tests.search import reference
-from tests.search.random_models import State, random_model, random_roots
+
+from . import reference
+from .random_models import State, random_model, random_roots
 
 BATCH = 16
 
@@ -69,12 +70,10 @@ def agrees(found: SearchResult, row: int, root: reference.Node) -> bool:
     """Whether row `row` visits and values its actions as the plain search does."""
     slots = slots_of(found, row)
     returns = [g for action in root.count for g in root.returns[action]]
-    expected = {action: root.q(action) for action in root.count}
-    return all(root.visits(a) == found.visits[row, slot] for a, slot in slots.items()) and np.allclose(
-        [*(found.q[row, slot] for slot in slots.values()), found.value[row]],
-        [*(-np.inf if (q := expected[a]) is None else q for a in slots), np.mean(returns)],
-        rtol=0,
-        atol=1e-5,
+    return (
+        all(root.visits(a) == found.visits[row, slot] for a, slot in slots.items())
+        and all(np.isclose(found.q[row, slot], root.q(a), rtol=0, atol=1e-5) for a, slot in slots.items())
+        and bool(np.isclose(found.value[row], np.mean(returns), rtol=0, atol=1e-5))
     )
 
 

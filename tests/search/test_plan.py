@@ -1,0 +1,188 @@
+"""Laws of the search that need no second implementation."""
+
+import dataclasses
+import functools
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+import smuzero
+from smuzero.actions.distributions import FactoredCategorical
+from smuzero.search.plan import Model, SearchResult, search
+from smuzero.search.settings import SearchSettings
+
+from .random_models import random_model, random_roots, repeated
+
+POLICY = FactoredCategorical(1, 6)
+MODEL = random_model(POLICY)
+PLAIN = SearchSettings(num_samples=8, num_simulations=32, noise_fraction=0.0)
+
+
+@functools.cache
+def compiled(model: Model, settings: SearchSettings):
+    return jax.jit(lambda key, root, legal: search(key, root, model, settings, legal=legal))
+
+
+def run(model: Model, root: Any, seed: int = 0, legal: Array | None = None, **fields: Any) -> SearchResult:
+    settings = dataclasses.replace(PLAIN, **fields)
+    return jax.device_get(compiled(model, settings)(jax.random.key(seed), root, legal))
+
+
+def visit_probs(found: SearchResult) -> np.ndarray:
+    """N(a)/ΣN over the actions 0..M-1 of a one-dimensional policy: [B, M]."""
+    visits = np.zeros((found.visits.shape[0], POLICY.num_choices))
+    rows = np.arange(len(visits))[:, None]
+    np.add.at(visits, (rows, np.asarray(found.action)[:, :, 0]), np.asarray(found.visits))
+    return visits / visits.sum(axis=1, keepdims=True)
+
+
+def distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Total variation."""
+    return 0.5 * np.abs(p - q).sum(axis=-1)
+
+
+def test_visits_sum_to_the_simulations_and_empty_slots_have_none():
+    found = run(MODEL, random_roots(0, 64))
+    assert (found.visits.sum(axis=1) == PLAIN.num_simulations).all()
+    assert (found.count.sum(axis=1) == PLAIN.num_samples).all()
+    assert (found.visits[found.count == 0] == 0).all()
+    assert (found.prior[found.count == 0] == 0).all()
+    assert (found.q[found.count == 0] == -np.inf).all()
+    np.testing.assert_allclose(found.prior.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_root_value_is_the_mean_return_of_the_simulations():
+    found = run(MODEL, random_roots(1, 64))
+    total = (found.visits * np.where(found.visits > 0, found.q, 0.0)).sum(axis=1)
+    np.testing.assert_allclose(found.value, total / PLAIN.num_simulations, atol=1e-5)
+
+
+@pytest.mark.parametrize("enumerate_actions", [False, True])
+def test_illegal_actions_are_neither_drawn_nor_visited(enumerate_actions):
+    draw = np.random.default_rng(2)
+    legal = draw.random((64, 6)) < 0.4
+    legal[np.arange(64), draw.integers(0, 6, 64)] = True
+    found = run(MODEL, random_roots(2, 64), legal=jnp.asarray(legal), enumerate_actions=enumerate_actions)
+    is_legal = legal[np.arange(64)[:, None], found.action[:, :, 0]]
+    assert is_legal[found.count > 0].all()
+    assert (found.visits[~is_legal] == 0).all()
+    assert (found.visits.sum(axis=1) == PLAIN.num_simulations).all()
+
+
+def test_one_key_gives_one_result_and_another_key_another():
+    roots = random_roots(3, 16)
+    first, again, other = (run(MODEL, roots, seed) for seed in (4, 4, 5))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert (first.words != other.words).any()
+
+
+def test_a_row_does_not_depend_on_the_other_rows():
+    roots, others = random_roots(6, 16), random_roots(7, 16)
+    mixed = jax.tree.map(lambda x, y: jnp.concatenate([x[:8], y[8:]]), roots, others)
+    alone, beside = run(MODEL, roots), run(MODEL, mixed)
+    for name in ("words", "count", "prior", "visits", "q", "value", "raw_value"):
+        np.testing.assert_array_equal(getattr(alone, name)[:8], getattr(beside, name)[:8])
+
+
+def test_rows_of_one_batch_draw_different_numbers():
+    found = run(MODEL, repeated(random_roots(8, 1), 16))
+    assert len({words.tobytes() for words in found.words}) > 8
+
+
+def test_package_can_be_called_as_the_search():
+    roots = random_roots(0, 64)
+    found = jax.jit(lambda key, root: smuzero.search(key, root, MODEL, PLAIN))(jax.random.key(0), roots)
+    np.testing.assert_array_equal(found.visits, run(MODEL, roots).visits)
+
+
+@dataclasses.dataclass(frozen=True)
+class EachOnce(FactoredCategorical):
+    """Draws every action exactly once: K = |A|."""
+
+    def sample_words(self, logits, uniforms):
+        return jnp.asarray(self.enumerate_words())
+
+
+def test_search_is_muzeros_when_a_uniform_proposal_draws_every_action_once():
+    """β is uniform as τ grows; with β̂ uniform too, π̂_β = π."""
+    policy = EachOnce(1, 6)
+    roots = random_roots(9, 64, barred=0.0)
+    sampled = run(random_model(policy), roots, num_samples=6, temperature=1e9)
+    every = run(MODEL, roots, enumerate_actions=True)
+    np.testing.assert_allclose(sampled.prior, every.prior, rtol=1e-5)
+    np.testing.assert_array_equal(sampled.visits, every.visits)
+
+
+# A root whose actions have fixed returns, so that visits depend on the root's prior alone, as in Appendix F.
+BANDIT = MODEL._replace(
+    dynamics=lambda state, action: (
+        MODEL.dynamics(state, action)[0],
+        jnp.array([0.3, 0.0, 0.25, 0.1, 0.2, 0.28])[action[0]],
+        jnp.float32(0),
+    )
+)
+
+
+@functools.cache
+def bandit_visits(rows: int = 256, **fields: Any) -> np.ndarray:
+    root = repeated(random_roots(10, 1, barred=0.0)._replace(spread=jnp.array([1.5])), rows)
+    return visit_probs(run(BANDIT, root, num_simulations=100, min_value_range=1.0, **fields))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("num_samples", [32, 256])
+def test_visits_approach_muzeros_as_fast_as_the_corollary_of_appendix_e_says(num_samples, temperature):
+    """Îπ(a) ~ N(Iπ(a), σ²/K) with σ² = Var_β[f/β·1(a)] = Iπ(a)²·(1 - β(a))/β(a).
+
+    E|X| <= σ, so the mean total variation is at most ½ Σ σ_a/√K. Visits are whole
+    numbers, which adds at most one visit an action on either side: ½ M/ΣN.
+    """
+    full = bandit_visits(rows=1, enumerate_actions=True)[0]
+    logits = MODEL.predict(jax.tree.map(lambda x: x[0], random_roots(10, 1)._replace(spread=jnp.array([1.5]))))[0]
+    beta = np.exp(np.asarray(logits, np.float64) / temperature)
+    beta /= beta.sum()
+    sigma = full * np.sqrt((1 - beta) / beta)
+    found = bandit_visits(num_samples=num_samples, temperature=temperature)
+    assert distance(found, full).mean() < 0.5 * sigma.sum() / np.sqrt(num_samples) + 0.5 * 6 / 100
+
+
+def test_visits_under_a_broad_proposal_follow_the_policy_and_not_the_proposal():
+    full = bandit_visits(rows=1, enumerate_actions=True)[0]
+    root = random_roots(10, 1, barred=0.0)._replace(spread=jnp.array([1.5]))
+    flatter = root._replace(spread=root.spread / 4.0)
+    proposal = visit_probs(run(BANDIT, flatter, num_simulations=100, min_value_range=1.0, enumerate_actions=True))[0]
+    found = bandit_visits(num_samples=256, temperature=4.0).mean(axis=0)
+    assert distance(found, full) < 0.25 * distance(proposal, full)
+
+
+def test_visits_of_a_deep_tree_come_closer_to_muzeros_with_more_samples():
+    root = random_roots(12, 1)._replace(spread=jnp.array([1.5]))
+    full = visit_probs(run(MODEL, root, enumerate_actions=True))[0]
+    far = [distance(visit_probs(run(MODEL, repeated(root, 128), num_samples=k)), full) for k in (2, 16, 128)]
+    for less, more in itertools.pairwise(far):
+        noise = np.sqrt(less.var() / len(less) + more.var() / len(more))
+        assert less.mean() - more.mean() > 4 * noise
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25])
+def test_unlikely_actions_are_drawn_at_the_rate_that_noise_gives_them(fraction):
+    """Draws are from p = (1-ε)π + ε·Dirichlet(α): mean m = (1-ε)π + ε/M, variance v = ε²(M-1)/(M²(Mα+1)).
+
+    A row's frequency over K draws has variance (m(1-m) - v)/K + v.
+    """
+    rows, alpha, samples, choices = 2048, 0.3, 8, 6
+    probs = np.array([1 - 5e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4])
+    skewed = MODEL._replace(predict=lambda state: (jnp.log(jnp.asarray(probs, jnp.float32)), jnp.float32(0)))
+    roots = repeated(random_roots(13, 1), rows)
+    found = run(skewed, roots, num_simulations=1, noise_fraction=fraction, noise_concentration=alpha)
+    frequency = np.stack([(found.count * (found.action[:, :, 0] == a)).sum(axis=1) / samples for a in range(choices)])
+    mean = (1 - fraction) * probs + fraction / choices
+    spread = fraction**2 * (choices - 1) / (choices**2 * (choices * alpha + 1))
+    error = np.sqrt(((mean * (1 - mean) - spread) / samples + spread) / rows)
+    # Six standard errors, and one draw for the skew of a rare count.
+    assert (np.abs(frequency.mean(axis=1) - mean) < 6 * error + 1 / (rows * samples)).all()
