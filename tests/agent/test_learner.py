@@ -1,6 +1,7 @@
 """The learner's step against the same step written out, one window, one step and one equation at a time."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +122,7 @@ def plain_value_target(target_params, w, b, k):
 
 def plain_window_loss(params, target_params, w, b):
     """The terms of window b: policy, value, reward, negative entropy; and z of its first step."""
-    terms = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0}
+    terms: dict[str, Any] = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0}
     latent = plain_represent(params, jnp.asarray(w.observation[b, 0]))
     for k in range(U + 1):
         scale = 1.0 if k == 0 else 1.0 / U

@@ -12,7 +12,7 @@ POLICY = FactoredCategorical(num_dims=2, num_choices=3)
 
 
 def test_scaled_gradients_leave_the_value_alone():
-    value, gradient = jax.value_and_grad(lambda x: 3.0 * scale_gradient(x, 0.5))(jnp.float32(2.0))
+    value, gradient = jax.value_and_grad(lambda x: scale_gradient(3.0 * x, 0.5))(jnp.float32(2.0))
     assert (float(value), float(gradient)) == (6.0, 1.5)
 
 

@@ -42,11 +42,13 @@ class LearnerSettings:
     """Decoupled decay of the weight matrices, times the learning rate."""
     max_grad_norm: float | None = None
     """Longer gradients are shortened to this norm; None never does."""
+    # Paper: silent on the weights of the terms. Here: 1 each, as MuZero has them without Reanalyse.
     policy_weight: float = 1.0
     value_weight: float = 1.0
     reward_weight: float = 1.0
     entropy_weight: float = 0.0
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
+    # Paper: silent on how often the target network is refreshed. Here: as often as MuZero's.
     target_period: int = 1000
     """Updates between two refreshments of the target network (MuZero's checkpoint interval)."""
     target_rate: float = 1.0
@@ -96,6 +98,7 @@ def learning_rate_schedule(settings: LearnerSettings) -> Callable[[ArrayLike], A
 
 def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
     """Adam with decoupled weight decay and the cosine schedule (Appendix A)."""
+    # Paper: silent on Adam's moments and epsilon. Here: 0.9, 0.999 and 1e-8, as Kingma & Ba.
     # Paper: silent on which parameters decay. Here: matrices only; scales and biases are not pulled to 0.
     # Paper: silent on whether the decay is multiplied by the initial learning rate. Here: as in optax, it is.
     adamw = optax.adamw(

@@ -9,7 +9,7 @@ the fully connected one of Appendix A. Its modules are split into structure and
 parameters once, here; merging them again happens while JAX traces.
 
 Latents are rescaled as MuZero rescales its hidden state, to [0, 1] by their own
-minimum and maximum. Paper: does not repeat this. Here: a setting, `latent`.
+minimum and maximum. Paper: silent on latents of fully connected networks. Here: a setting, `latent`.
 """
 
 import dataclasses
