@@ -14,8 +14,36 @@ _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE_HOME / "smuzero" / "jax-tests"))
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # The default keeps what took a second to compile; a suite is made of many programs that take less.
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a preset small enough to train with in a test; `quick` is made the same."""
+    from smuzero.experiments import presets
+
+    changes = {
+        "network.width": 16,
+        "network.num_blocks": 0,
+        "learner.batch_size": 8,
+        "search.num_samples": 4,
+        "search.num_simulations": 4,
+        "acting.num_envs": 4,
+        "replay.max_sequences": 100,
+        "replay.max_length": 50,
+        "run.frames": 600,
+        "run.learn_after": 100,
+        "run.log_every": 100,
+        "run.checkpoint_every": 200,
+        "run.evaluate_every": 300,
+        "run.evaluation_episodes": 2,
+    }
+    tiny = presets.Preset("For tests.", changes)
+    monkeypatch.setitem(presets.PRESETS, "tiny", tiny)
+    monkeypatch.setitem(presets.PRESETS, "quick", tiny)
+    return "tiny"

@@ -111,7 +111,7 @@ class Agent:
         return self._plan(self.params, self._key, row, mask)
 
     def _chosen(self, found: SearchResult) -> int:
-        return int(choose_slot(self._key, found.visits, found.prior, 0)[0])
+        return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
 
     def _checked(self, observation: npt.ArrayLike) -> Float[np.ndarray, "..."]:
         try:

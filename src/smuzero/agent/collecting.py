@@ -59,7 +59,7 @@ class Collector:
         self._return += step.reward
         self.observation, self.legal = step.observation, step.legal
 
-        complete = np.flatnonzero(step.is_last | (self._length == self._max_length))
+        complete = np.flatnonzero(step.is_last | (self._length == self._max_length)).tolist()
         sequences = [self._cut(index, step.next_observation[index]) for index in complete]
         ended = np.flatnonzero(step.is_last)
         returns = self._return[ended].tolist()
@@ -100,7 +100,7 @@ class Collector:
         self._rows = {name: rows.copy() for name, rows in state["rows"].items()}
         self._length, self._return = state["length"].copy(), state["return"].copy()
         lost = []
-        for index in np.flatnonzero(~goes_on):
+        for index in np.flatnonzero(~goes_on).tolist():
             if self._length[index]:
                 lost.append(self._cut(index, state["pool"]["observation"][index]))
             self._return[index] = 0.0

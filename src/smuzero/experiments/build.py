@@ -85,7 +85,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
 
 def greedy_act(config: Config, policy: Policy, network: Network) -> Act:
     """How to act in evaluation: no noise, the most visited action (Appendix A)."""
-    return make_act(network, policy, evaluation_settings(config.search), config.learner.discount, temperature=0)
+    return make_act(network, policy, evaluation_settings(config.search), config.learner.discount, temperature=0.0)
 
 
 def play_in(

@@ -114,8 +114,8 @@ def _what_is_kept(folder: RunFolder) -> str:
     return "It has no checkpoint."
 
 
-def _metrics_writer(logger: MetricsLogger, bar: Progress) -> Callable[[dict[str, float]], None]:
-    def write(metrics: dict[str, float]) -> None:
+def _metrics_writer(logger: MetricsLogger, bar: Progress) -> Callable[[dict[str, int | float]], None]:
+    def write(metrics: dict[str, int | float]) -> None:
         # The logger has a clock of its own, which counts on over every resume.
         values = {key: value for key, value in metrics.items() if key not in ("env_frames", "wall_seconds")}
         frames = int(metrics["env_frames"])

@@ -89,7 +89,7 @@ class LocalRun:
         settings: RunSettings,
         learner_settings: LearnerSettings,
         seed: int,
-        write_metrics: Callable[[dict[str, float]], None],
+        write_metrics: Callable[[dict[str, int | float]], None],
         write_checkpoint: Callable[["LocalRun"], None],
     ):
         self.parts, self.settings, self._learner_settings = parts, settings, learner_settings
@@ -106,10 +106,10 @@ class LocalRun:
         self._unsettled: list[tuple[np.ndarray, jax.Array]] = []
         self._last_tick = time.perf_counter()
 
-    def run(self, should_stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> dict[str, int | float]:
         """Go on to the end, or to the next place where `should_stop` is true; returns the last metrics."""
         self._last_tick = time.perf_counter()
-        last: dict[str, float] = {}
+        last: dict[str, int | float] = {}
         while self.counters.frames < self.settings.frames and not should_stop():
             self._iterate()
             due = self.counters
@@ -202,7 +202,7 @@ class LocalRun:
         self._unlogged.set("eval/return_std", float(np.std(returns)))
         self._unlogged.set("eval/episodes", len(returns))
 
-    def _log(self) -> dict[str, float]:
+    def _log(self) -> dict[str, int | float]:
         self._settle()
         self._tick()
         counters = self.counters
@@ -228,7 +228,7 @@ class _Unlogged:
     def __init__(self):
         self._sums: dict[str, list[Any]] = defaultdict(list)
         self._updates: list[dict[str, Any]] = []
-        self._values: dict[str, float] = {}
+        self._values: dict[str, int | float] = {}
         self._since = Counters()
 
     def add_decision(self, decision: Decision, returns: list[float]) -> None:
@@ -241,7 +241,7 @@ class _Unlogged:
     def add_update(self, metrics: dict[str, Any]) -> None:
         self._updates.append(metrics)
 
-    def set(self, name: str, value: float) -> None:
+    def set(self, name: str, value: int | float) -> None:
         self._values[name] = value
 
     def state(self) -> dict[str, Any]:
@@ -261,7 +261,7 @@ class _Unlogged:
         self._values = dict(state["values"])
         self._since = Counters(**state["since"])
 
-    def take(self, counters: Counters) -> dict[str, float]:
+    def take(self, counters: Counters) -> dict[str, int | float]:
         """The means of everything since the last call."""
         metrics = {name: float(np.mean(values)) for name, values in self._sums.items() if values}
         if self._updates:

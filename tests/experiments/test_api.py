@@ -1,0 +1,169 @@
+"""Train, stop, go on, load, evaluate: with tiny networks, through the public functions."""
+
+import errno
+import json
+import signal
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+
+import smuzero
+from smuzero.experiments import api, training
+from smuzero.runtime import checkpoints, durable, run_folder
+from smuzero.runtime.metrics import METRICS
+from smuzero.types import UserError
+
+SWINGUP, CARTPOLE, PENDULUM = "dmc:cartpole.swingup", "gym:CartPole-v1", "gym:Pendulum-v1"
+
+
+def metrics_of(folder):
+    """All lines of a run's metrics, without what depends on the machine's speed."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    return [
+        {key: value for key, value in line.items() if key != "wall_seconds" and not key.startswith("perf/")}
+        for line in lines
+    ]
+
+
+def quiet(env, out, **options):
+    return api.train(env, preset="tiny", out=out, progress=False, **options)
+
+
+def test_same_seed_gives_same_metrics_whatever_the_workers(tiny_preset, tmp_path):
+    quiet(PENDULUM, tmp_path / "a", seed=3)
+    quiet(PENDULUM, tmp_path / "b", seed=3, overrides={"acting.num_workers": 2})
+    lines = metrics_of(tmp_path / "a")
+    assert lines == metrics_of(tmp_path / "b")
+    assert "loss/total" in lines[-1] and "eval/return_mean" in lines[-1] and lines[-1]["env_frames"] == 600
+
+
+def test_stopped_and_resumed_run_equals_one_that_never_stopped(tiny_preset, tmp_path, monkeypatch):
+    whole = quiet(SWINGUP, tmp_path / "whole", seed=1)
+    write = training.MetricsLogger.write
+
+    def write_and_stop(logger, frames, values):
+        write(logger, frames, values)
+        if frames == 300:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.MetricsLogger, "write", write_and_stop)
+        with pytest.raises(training.Interrupted, match="smuzero resume") as stopped:
+            quiet(SWINGUP, tmp_path / "stopped", seed=1)
+    assert (stopped.value.signal_name, stopped.value.frames) == ("SIGTERM", 300)
+    resumed = api.resume(tmp_path / "stopped", progress=False)
+
+    assert metrics_of(tmp_path / "stopped") == metrics_of(tmp_path / "whole")
+    observation = smuzero.make_env(SWINGUP, seed=5).reset()
+    assert resumed.plan(observation).q.tolist() == whole.plan(observation).q.tolist()
+
+
+def test_loaded_agent_acts_like_the_trained_one(tiny_preset, tmp_path):
+    trained = quiet(PENDULUM, tmp_path / "run")
+    loaded = smuzero.load(tmp_path / "run")
+    env = smuzero.make_env(PENDULUM, seed=0)
+    observation = env.reset()
+    action = loaded.act(observation)
+    assert env.spec.action_space.contains(action)
+    assert action == trained.act(observation) == trained.plan(observation).action
+    assert loaded.folder == trained.folder == tmp_path / "run"
+    by_checkpoint = smuzero.load(checkpoints.latest(tmp_path / "run" / "checkpoints"))
+    assert action == by_checkpoint.act(observation)
+
+
+def test_evaluation_repeats_for_a_seed(tiny_preset, tmp_path):
+    quiet(CARTPOLE, tmp_path / "run")
+    first, again = (api.evaluate(tmp_path / "run", episodes=2, seed=7) for _ in range(2))
+    assert first.returns.tolist() == again.returns.tolist() and len(first.returns) == 2
+    assert (first.env, first.frames) == (CARTPOLE, 600)
+    with pytest.raises(UserError, match="episodes is 0"):
+        api.evaluate(tmp_path / "run", episodes=0)
+
+
+def make_cartpole():
+    return gymnasium.make("CartPole-v1")
+
+
+def test_factory_is_asked_for_again(tiny_preset, tmp_path):
+    agent = quiet(make_cartpole, tmp_path / "run", frames=200)
+    assert smuzero.load(tmp_path / "run").name == agent.name == "CartPole-v1"
+    with pytest.raises(UserError, match="function of yours"):
+        api.resume(tmp_path / "run", frames=400)
+    with pytest.raises(UserError, match="function of yours"):
+        api.evaluate(tmp_path / "run", episodes=1)
+    api.resume(tmp_path / "run", frames=400, env=make_cartpole, progress=False)
+    assert api.evaluate(tmp_path / "run", env=make_cartpole, episodes=2).frames == 400
+
+
+def test_more_frames_are_recorded_and_a_complete_run_says_so(tiny_preset, tmp_path):
+    quiet(CARTPOLE, tmp_path / "run", frames=200)
+    with pytest.raises(UserError, match="200 of 200 frames: it is complete"):
+        api.resume(tmp_path / "run")
+    api.resume(tmp_path / "run", frames=400, progress=False)
+    assert metrics_of(tmp_path / "run")[-1]["env_frames"] == 400
+    settings = run_folder.open_run(tmp_path / "run").config()["settings"]
+    assert (settings["run"]["frames"], settings["learner"]["total_updates"]) == (400, 50)
+
+
+class BrokenCartPole(gymnasium.Wrapper):
+    """Gives NaN after a number of steps, over all episodes."""
+
+    steps = 0
+
+    def step(self, action):
+        observation, *rest = self.env.step(action)
+        self.steps += 1
+        return (observation if self.steps < 80 else observation * np.nan, *rest)
+
+
+def test_nan_of_an_environment_stops_the_run_and_keeps_its_checkpoint(tiny_preset, tmp_path):
+    with pytest.raises(UserError, match="observation that is not finite") as stopped:
+        quiet(lambda: BrokenCartPole(make_cartpole()), tmp_path / "run")
+    assert "checkpoint of 200 frames is kept" in stopped.value.__notes__[0]
+    assert smuzero.load(tmp_path / "run").act(np.zeros(4)) in (0, 1)
+
+
+def test_full_disk_stops_the_run_and_keeps_the_checkpoint_before(tiny_preset, tmp_path, monkeypatch):
+    save = checkpoints.save
+
+    def full(folder, step, parts, **options):
+        if step < 400:
+            return save(folder, step, parts, **options)
+        with durable.writing(folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save", full)
+    with pytest.raises(durable.DiskFull, match="No space left") as stopped:
+        quiet(CARTPOLE, tmp_path / "run")
+    assert "checkpoint of 200 frames is kept" in stopped.value.__notes__[0]
+    checkpoints.verify(checkpoints.latest(tmp_path / "run" / "checkpoints"))
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_used(tiny_preset, tmp_path):
+    quiet(CARTPOLE, tmp_path / "run", frames=400)
+    newest = tmp_path / "run" / "checkpoints" / "000000000400" / "learner.npz"
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.warns(checkpoints.DamagedCheckpointWarning, match=str(newest)):
+        api.resume(tmp_path / "run", progress=False)
+    assert metrics_of(tmp_path / "run")[-1]["env_frames"] == 400
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        api.load(tmp_path / "run")
+
+
+def test_nothing_is_left_where_an_environment_cannot_be_made(tiny_preset, tmp_path):
+    with pytest.raises(UserError, match="Did you mean cartpole"):
+        quiet("dmc:cartpole.swingu", tmp_path / "run")
+    with pytest.raises(UserError, match="The seed is -1"):
+        quiet(CARTPOLE, tmp_path / "run", seed=-1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_existing_run_is_not_written_over(tiny_preset, tmp_path):
+    quiet(CARTPOLE, tmp_path / "run", frames=100)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(run_folder.ExistingRun, match="already holds a run"):
+        quiet(CARTPOLE, tmp_path / "run")
+    assert before == {path: path.read_bytes() for path in before}

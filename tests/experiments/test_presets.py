@@ -1,0 +1,83 @@
+"""Presets: what they say, and that each can act and learn."""
+
+import jax
+import numpy as np
+import pytest
+
+from smuzero.actions.spaces import from_gymnasium
+from smuzero.agent.acting import Decision
+from smuzero.experiments import build, presets, training
+from smuzero.experiments.benchmarks.learner import random_windows
+from smuzero.experiments.config import InvalidSetting, differences
+
+
+def test_paper_preset_is_appendix_a():
+    paper = presets.compose("paper", "dmc:humanoid.run")
+    assert (paper.network.width, paper.network.num_blocks) == (512, 10)
+    assert (paper.network.value_bins, paper.network.value_range) == (51, (-150.0, 150.0))
+    assert (paper.network.reward_bins, paper.network.reward_range) == (51, (-1.0, 1.0))
+    assert (paper.search.num_samples, paper.search.num_simulations) == (20, 50)
+    assert (paper.learner.batch_size, paper.learner.total_updates) == (1024, 1_000_000)
+    assert (paper.learner.learning_rate, paper.learner.weight_decay) == (1e-4, 2e-5)
+    assert (paper.learner.unroll, paper.learner.n_step, paper.learner.discount) == (5, 5, 0.99)
+    assert (paper.replay.max_sequences, paper.replay.max_length) == (2000, 500)
+    assert (paper.acting.bins, paper.acting.action_repeat, paper.run.frames) == (7, 1, 25_000_000)
+
+
+def test_quick_preset_differs_from_paper_only_where_it_says_so():
+    quick, paper = presets.compose("quick", "dmc:cartpole.swingup"), presets.compose("paper", "dmc:cartpole.swingup")
+    chosen = presets.PRESETS["quick"]
+    said = {*chosen.changes, *chosen.families.get("dmc", {}), presets.DERIVED}
+    assert set(differences(quick, paper)) <= said
+
+
+def test_family_adds_its_own_settings_and_overrides_win():
+    family = presets.PRESETS["quick"].families["gym"]
+    assert family, "the family of Gymnasium environments has rewards of other sizes"
+    composed = presets.compose("quick", "gym:CartPole-v1", overrides={"search.num_samples": 3})
+    assert composed.network.value_range == family["network.value_range"]
+    assert composed.search.num_samples == 3
+    assert presets.compose("quick", lambda: None) == presets.compose("quick", "gym:CartPole-v1")
+
+
+def test_learning_rate_schedule_ends_with_the_frames():
+    composed = presets.compose("quick", "dmc:x", frames=4000, overrides={"run.frames_per_update": 4})
+    assert composed.learner.total_updates == 1000
+    assert presets.extended(composed, 8000).learner.total_updates == 2000
+
+
+def test_schedule_that_was_given_stays():
+    composed = presets.compose("quick", "dmc:x", frames=4000, overrides={"learner.total_updates": 7})
+    assert composed.learner.total_updates == 7
+    assert presets.extended(composed, 8000).learner.total_updates == 7
+
+
+def test_unknown_preset_and_contradicting_frames_are_refused():
+    with pytest.raises(InvalidSetting, match="Presets are paper, quick"):
+        presets.compose("quik", "dmc:x")
+    with pytest.raises(InvalidSetting, match="give one of them"):
+        presets.compose("quick", "dmc:x", frames=5, overrides={"run.frames": 6})
+
+
+CASES = [
+    *((name, "dmc:cartpole.swingup") for name in presets.PRESETS),
+    *((name, "gym:CartPole-v1") for name, preset in presets.PRESETS.items() if "gym" in preset.families),
+]
+
+
+@pytest.mark.parametrize(("preset", "env"), CASES)
+def test_preset_takes_an_acting_step_and_a_learner_step(preset, env):
+    config = presets.compose(preset, env, overrides={"acting.num_envs": 2})
+    with build.open_pool(config, env, seed=0) as pool:
+        recipe = training.make_recipe(env, config, preset, 0, pool)
+        parts = build.build_parts(recipe, env, pool)
+        collector = parts.collector
+        decision = parts.act(parts.learner.params, jax.random.key(0), collector.observation, collector.legal)
+        assert (np.asarray(decision.visits).sum(axis=-1) == config.search.num_simulations).all()
+        assert collector.step(Decision(*(np.asarray(array) for array in decision))).frames == 2
+        space = from_gymnasium(pool.spec.action_space, config.acting.bins)
+        windows = random_windows(config, pool.spec.observation_shape, space)
+    learner, metrics, priorities = parts.update(parts.learner, windows)
+    assert int(learner.step) == 1
+    assert np.isfinite(float(metrics["loss/total"]))
+    assert priorities.shape == (config.learner.batch_size,)
