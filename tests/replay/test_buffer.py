@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smuzero.replay.buffer import PRIORITY_FLOOR, Buffer, ReplaySettings
+from smuzero.replay.buffer import Buffer, ReplaySettings
 
 exponent = st.sampled_from([0.0, 0.4, 1.0, 2.0])
 
@@ -44,14 +44,13 @@ class NaiveReplay:
 
     def update(self, key, priority):
         if key in self.priority:
-            self.priority[key] = max(priority, PRIORITY_FLOOR)
-            self.highest = max(self.highest, priority)
+            self.priority[key] = priority + self.settings.priority_offset
+            self.highest = max(self.highest, self.priority[key])
 
     def weights(self, keys):
         masses = {key: p**self.settings.priority_exponent for key, p in self.priority.items()}
         n, total = len(masses), sum(masses.values())
-        weights = [(1 / (n * (masses[key] / total))) ** self.settings.importance_exponent for key in keys]
-        return np.array(weights) / max(weights)
+        return np.array([(1 / (n * (masses[key] / total))) ** self.settings.importance_exponent for key in keys])
 
 
 @settings(deadline=None)
@@ -90,7 +89,7 @@ def test_steps_are_drawn_in_proportion_to_their_priorities(make_sequence, count_
     for _ in range(200):
         for key in steps_of(buffer.sample(100, 0, 1)):
             counts[key] += 1
-    mean = 200 * 100 * priority**0.7 / (priority**0.7).sum()
+    mean = 200 * 100 * (priority + 0.01) ** 0.7 / ((priority + 0.01) ** 0.7).sum()
     assert (np.abs(np.array(list(counts.values())) - mean) <= count_tolerance(mean)).all()
 
 
@@ -101,14 +100,14 @@ def test_a_stratified_batch_draws_every_step_its_whole_expected_number_of_times(
 
 
 def test_new_steps_enter_at_the_highest_priority_so_far_even_if_it_was_lowered_since(make_sequence):
-    buffer = Buffer(ReplaySettings(max_sequences=3, max_length=1), 0)
+    buffer = Buffer(ReplaySettings(max_sequences=3, max_length=1, priority_offset=0.125), 0)
     buffer.add(make_sequence(0, 1))
     np.testing.assert_array_equal(buffer.state()["mass"], [1.0])
     index = buffer.sample(1, 0, 1).index
     buffer.update_priorities(index, np.array([8.0]))
     buffer.update_priorities(index, np.array([0.25]))
     buffer.add(make_sequence(1, 1))
-    np.testing.assert_array_equal(buffer.state()["mass"], [0.25, 8.0])
+    np.testing.assert_array_equal(buffer.state()["mass"], [0.375, 8.125])
 
 
 def test_a_priority_of_zero_leaves_a_step_drawable(make_sequence):
@@ -117,7 +116,7 @@ def test_a_priority_of_zero_leaves_a_step_drawable(make_sequence):
     index = np.array(list(handles(buffer).values()))
     buffer.update_priorities(index, np.zeros(3))
     assert len(handles(buffer)) == 3
-    np.testing.assert_array_equal(buffer.sample(9, 0, 1).weight, 1)
+    np.testing.assert_allclose(buffer.sample(9, 0, 1).weight, 1)
 
 
 def test_the_oldest_sequences_are_evicted_whole(make_sequence):
@@ -146,7 +145,7 @@ def test_handles_that_no_step_ever_had_are_ignored(make_sequence):
     buffer = Buffer(ReplaySettings(max_sequences=3, max_length=4), 0)
     buffer.add(make_sequence(0, 2))
     buffer.update_priorities(np.arange(-50, 50), np.full(100, 3.0))
-    assert sorted(buffer.state()["mass"]) == [3.0, 3.0]  # Handles 12 and 13: the first generation's.
+    assert sorted(buffer.state()["mass"]) == [3.01, 3.01]  # Handles 12 and 13: the first generation's.
     assert set(steps_of(buffer.sample(64, 0, 1))) == {(0, 0), (0, 1)}  # Not the unused end of the slot: 14 and 15.
 
 

@@ -52,7 +52,12 @@ class Policy(Protocol):
 
     @property
     def num_features(self) -> int:
-        """Length of `features`, the dynamics network's view of an action."""
+        """F, the length of `features`."""
+        ...
+
+    @property
+    def num_coordinates(self) -> int:
+        """C, the length of `coordinates`."""
         ...
 
     def tempered(self, logits: Float[Array, " P"], temperature: float) -> Float[Array, " P"]:
@@ -90,7 +95,11 @@ class Policy(Protocol):
     def unpack(self, words: UInt32[Array, "*K W"]) -> Int[Array, "*K A"]: ...
 
     def features(self, action: Int[Array, " A"]) -> Float[Array, " F"]:
-        """What the dynamics network sees of an action."""
+        """An action as one-hot choices: what the dynamics network of Appendix A sees of it."""
+        ...
+
+    def coordinates(self, action: Int[Array, " A"]) -> Float[Array, " C"]:
+        """An action as numbers whose size and order mean something, in [-1, 1] where it has such numbers."""
         ...
 
 
@@ -102,6 +111,8 @@ class FactoredCategorical:
     """A, the action's dimensions."""
     num_choices: int
     """M, the choices (bins) of each dimension."""
+    is_ordered: bool = False
+    """Choices are evenly spaced values of one quantity (bins), not names."""
 
     @property
     def size(self) -> int:
@@ -118,6 +129,10 @@ class FactoredCategorical:
     @property
     def num_features(self) -> int:
         return self.num_logits
+
+    @property
+    def num_coordinates(self) -> int:
+        return self.num_dims if self.is_ordered else self.num_logits
 
     @functools.cached_property
     def dims_per_word(self) -> int:
@@ -234,6 +249,11 @@ class FactoredCategorical:
     def features(self, action: Int[Array, " A"]) -> Float[Array, " F"]:
         return (action[:, None] == jnp.arange(self.num_choices)[None]).astype(jnp.float32).reshape(-1)
 
+    def coordinates(self, action: Int[Array, " A"]) -> Float[Array, " C"]:
+        if not self.is_ordered:
+            return self.features(action)
+        return action.astype(jnp.float32) * (2.0 / (self.num_choices - 1)) - 1.0
+
 
 def dirichlet(key: Array, concentration: float, allowed: Bool[Array, "A M"]) -> Float[Array, "A M"]:
     """One symmetric Dirichlet(α) draw a row, over its allowed entries; the rest are zero.
@@ -261,4 +281,5 @@ def dirichlet(key: Array, concentration: float, allowed: Bool[Array, "A M"]) -> 
 
 def make_policy(space: spaces.ActionSpace) -> FactoredCategorical:
     """The policy for an action space (Appendix A: categorical, factored over dimensions)."""
-    return FactoredCategorical(num_dims=space.size, num_choices=space.num_choices)
+    is_ordered = isinstance(space, spaces.BinnedBox)
+    return FactoredCategorical(num_dims=space.size, num_choices=space.num_choices, is_ordered=is_ordered)

@@ -42,6 +42,9 @@ class NetworkSettings:
     """Residual blocks of two layers, in the representation and again in the dynamics."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
+    action_input: Literal["one_hot", "coordinates"] = "one_hot"
+    """What the dynamics sees of an action: one-hot choices through linear, LayerNorm and ReLU (Appendix A), or
+    the bins' values through a linear map, which keeps their size and order."""
     value_bins: int = 51
     value_range: tuple[float, float] = (-150.0, 150.0)
     """First and last value bin; in units of h(value) with `value_transform`."""
@@ -59,6 +62,9 @@ class NetworkSettings:
             )
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
+
+        if self.action_input not in ("one_hot", "coordinates"):
+            raise ValueError(f"action_input is {self.action_input!r}, but can be 'one_hot' (paper) or 'coordinates'.")
 
     @property
     def value_support(self) -> Support:
@@ -116,15 +122,18 @@ class Dynamics(nnx.Module):
     """The action's block is added to the latent; a tower follows, and the reward is read off its output."""
 
     def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
-        self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
+        if settings.action_input == "one_hot":
+            self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
+        else:
+            self.action = towers.CoordinatesBlock(policy.num_coordinates, settings.width, rngs=rngs)
         self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
         self.bound = make_bound(settings, rngs)
         self.reward = heads.Head(settings.width, settings.reward_bins, rngs=rngs)
 
     def __call__(
-        self, latent: Float[Array, " width"], features: Float[Array, " F"]
+        self, latent: Float[Array, " width"], action: Float[Array, " F"]
     ) -> tuple[Float[Array, " width"], Float[Array, " M"]]:
-        latent = self.bound(self.tower(latent + self.action(features)))
+        latent = self.bound(self.tower(latent + self.action(action)))
         return latent, self.reward(latent)
 
 
@@ -155,8 +164,10 @@ def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], 
     def represent(params: Params, observation: Array) -> Array:
         return module(params, "represent")(observation)
 
+    seen = policy.features if settings.action_input == "one_hot" else policy.coordinates
+
     def dynamics(params: Params, latent: Array, action: Array) -> tuple[Array, Array]:
-        return module(params, "dynamics")(latent, policy.features(action))
+        return module(params, "dynamics")(latent, seen(action))
 
     def predict(params: Params, latent: Array) -> tuple[Array, Array]:
         # A split, whose gradient is one concatenation; that of two slices would be two paddings and a sum.

@@ -24,7 +24,7 @@ class InputBlock(nnx.Module):
 
 
 class ActionBlock(nnx.Module):
-    """Linear, LayerNorm, ReLU of an action's one-hot form.
+    """Linear, LayerNorm, ReLU of an action's one-hot form (Appendix A).
 
     One-hot because LayerNorm after a linear layer of one scalar would keep
     only the scalar's sign.
@@ -36,6 +36,20 @@ class ActionBlock(nnx.Module):
 
     def __call__(self, one_hot: Float[Array, " choices"]) -> Float[Array, " width"]:
         return jax.nn.relu(self.norm(self.linear(one_hot)))
+
+
+class CoordinatesBlock(nnx.Module):
+    """A linear map of an action's coordinates, which keeps their size and order.
+
+    With one-hot bins, what differs between neighbouring bins is at first nothing
+    but the noise of the initial weights, and a search acts on that difference.
+    """
+
+    def __init__(self, size: int, width: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(size, width, rngs=rngs)
+
+    def __call__(self, coordinates: Float[Array, " coordinates"]) -> Float[Array, " width"]:
+        return self.linear(coordinates)
 
 
 class ResidualBlock(nnx.Module):

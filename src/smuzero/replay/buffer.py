@@ -4,11 +4,12 @@ Episodes come as sequences of at most L steps and are kept whole, in a ring of S
 slots: the newest takes the place of the oldest. What is drawn is a single step, in
 proportion to its priority, together with the steps that follow it:
 
-    P(i) = p_i^α / Σ_j p_j^α,      w_i = (1 / (n · P(i)))^β / max_j w_j
+    P(i) = p_i^α / Σ_j p_j^α,      w_i = (1 / (n · P(i)))^β
 
-over the n steps stored and, for the maximum, over the batch. With α = β = 1 the
-drawn batch is corrected in full for not being uniform. This package needs NumPy
-only.
+over the n steps stored. With α = β = 1 the drawn batch is corrected in full for
+not being uniform. The weights are MuZero's: Schaul et al. divide them by the
+batch's largest, by which one step of small error silences the rest of its batch.
+This package needs NumPy only.
 """
 
 import dataclasses
@@ -16,18 +17,12 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int, Int64
+from jaxtyping import Float, Float32, Int, Int64
 
 from smuzero.replay import stored as storage
 from smuzero.replay import windows
 from smuzero.replay.sum_tree import SumTree
 from smuzero.types import Sequence, Windows
-
-# Paper: silent on steps whose error is 0, which Schaul et al. keep drawable by a small constant. Here: a floor,
-# so low that such steps take up no noticeable share of the batches: their large weights would, by the division by
-# the batch maximum, all but silence the rest of the batch they come in.
-PRIORITY_FLOOR = 1e-6
-
 
 @dataclasses.dataclass(frozen=True)
 class ReplaySettings:
@@ -41,6 +36,10 @@ class ReplaySettings:
     """How far priorities decide what is drawn (α): 0 draws uniformly, 1 in proportion."""
     importance_exponent: float = 1.0
     """How far the weights make up for it (β): 0 not at all, 1 in full."""
+    # Paper: silent on steps whose error is 0, which Schaul et al. keep drawable by a small constant. Here: one that
+    # also bounds the weights, which without it are the inverse of an error that comes arbitrarily close to 0.
+    priority_offset: float = 0.01
+    """Added to every error handed in, in its own units, so that no step becomes undrawable; above 0."""
 
     def __post_init__(self):
         for name in ("max_sequences", "max_length"):
@@ -49,6 +48,8 @@ class ReplaySettings:
         for name in ("priority_exponent", "importance_exponent"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, but it must be at least 0. The paper uses 1.")
+        if not 0 < self.priority_offset < math.inf:
+            raise ValueError(f"priority_offset is {self.priority_offset}, but it must be above 0, such as 0.01.")
 
 
 class Buffer:
@@ -121,7 +122,7 @@ class Buffer:
             leaf,
             other_leaf=self._uniform_leaves((batch, unroll)),
             n_step=n_step,
-            weight=_importance_weights(self._tree.get(leaf), self.settings.importance_exponent),
+            weight=self._importance_weights(leaf),
             index=self._generation[leaf // self.settings.max_length] * self._tree.num_leaves + leaf,
         )
 
@@ -149,9 +150,14 @@ class Buffer:
         generation, leaf = np.divmod(index, self._tree.num_leaves)
         slot, step = np.divmod(leaf, self.settings.max_length)
         is_stored = (generation == self._generation[slot]) & (step < self._length[slot])
-        leaf, priority = leaf[is_stored], np.maximum(priority[is_stored], PRIORITY_FLOOR)
+        leaf, priority = leaf[is_stored], priority[is_stored] + self.settings.priority_offset
         self._tree.set(leaf, priority**self.settings.priority_exponent)
         self._highest_priority = float(priority.max(initial=self._highest_priority))
+
+    def _importance_weights(self, leaf: Int64[np.ndarray, " B"]) -> Float32[np.ndarray, " B"]:
+        """w_i = (1 / (n · P(i)))^β."""
+        odds = self._tree.total / (len(self) * self._tree.get(leaf))
+        return (odds**self.settings.importance_exponent).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Everything as a dict of arrays (copies) and JSON values; only filled slots are in it."""
@@ -199,11 +205,6 @@ class Buffer:
         slot = np.searchsorted(ends, nth, side="right")
         step = nth - (ends[slot] - self._length[slot])
         return slot * self.settings.max_length + step
-
-
-def _importance_weights(mass: Float64[np.ndarray, " B"], exponent: float) -> Float32[np.ndarray, " B"]:
-    """w_i = (1 / (n · P(i)))^β / max_j w_j, in which n and the total mass cancel."""
-    return ((mass.min() / mass) ** exponent).astype(np.float32)
 
 
 def _leaves(length: Int[np.ndarray, " F"], max_length: int) -> Int64[np.ndarray, " n"]:
