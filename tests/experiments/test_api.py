@@ -40,7 +40,8 @@ def test_same_seed_gives_same_metrics_whatever_the_workers(tiny_preset, tmp_path
 
 
 def test_stopped_and_resumed_run_equals_one_that_never_stopped(tiny_preset, tmp_path, monkeypatch):
-    whole = quiet(SWINGUP, tmp_path / "whole", seed=1)
+    once = {"run.evaluate_every": 600}  # an episode of this environment takes 1000 steps
+    whole = quiet(SWINGUP, tmp_path / "whole", seed=1, overrides=once)
     write = training.MetricsLogger.write
 
     def write_and_stop(logger, frames, values):
@@ -51,7 +52,7 @@ def test_stopped_and_resumed_run_equals_one_that_never_stopped(tiny_preset, tmp_
     with monkeypatch.context() as patch:
         patch.setattr(training.MetricsLogger, "write", write_and_stop)
         with pytest.raises(training.Interrupted, match="smuzero resume") as stopped:
-            quiet(SWINGUP, tmp_path / "stopped", seed=1)
+            quiet(SWINGUP, tmp_path / "stopped", seed=1, overrides=once)
     assert (stopped.value.signal_name, stopped.value.frames) == ("SIGTERM", 300)
     resumed = api.resume(tmp_path / "stopped", progress=False)
 

@@ -102,7 +102,7 @@ def choose_slot(
     """One slot a row, drawn in proportion to N^(1/temperature); at 0 the most visited, ties by the prior."""
     if temperature == 0:
         # A prior is at most 1, so half of one never outweighs a visit.
-        return jnp.argmax(visits + 0.5 * prior, axis=-1)
+        return jnp.argmax(visits.astype(jnp.float32) + 0.5 * prior, axis=-1)
     logits = jnp.log(visits.astype(jnp.float32)) / temperature
     return jax.random.categorical(key, logits, axis=-1)
 

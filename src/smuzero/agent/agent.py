@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float, Int, Num
 
 from smuzero.actions.distributions import Policy
@@ -76,7 +75,7 @@ class Agent:
         self._key = jax.random.key(seed)
         self._plan = make_plan(network, policy, evaluation_settings(search), discount)
 
-    def act(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Any:
+    def act(self, observation: Any, legal: Any = None) -> Any:
         """One action, in the environment's own space.
 
         `observation` is one of the environment's, flat as `smuzero.make_env` gives
@@ -86,7 +85,7 @@ class Agent:
         found = self._search(observation, legal)
         return self.space.decode(np.asarray(found.action[0, self._chosen(found)]))
 
-    def plan(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Plan:
+    def plan(self, observation: Any, legal: Any = None) -> Plan:
         """The whole search from an observation; arguments and errors are those of `act`."""
         found = self._search(observation, legal)
         chosen = self._chosen(found)
@@ -105,7 +104,7 @@ class Agent:
             tree=found.tree,
         )
 
-    def _search(self, observation: npt.ArrayLike, legal: npt.ArrayLike | None) -> SearchResult:
+    def _search(self, observation: Any, legal: Any) -> SearchResult:
         row = jnp.asarray(self._checked(observation)[None])
         mask = None if legal is None else jnp.asarray(self._checked_mask(legal)[None])
         return self._plan(self.params, self._key, row, mask)
@@ -113,7 +112,7 @@ class Agent:
     def _chosen(self, found: SearchResult) -> int:
         return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
 
-    def _checked(self, observation: npt.ArrayLike) -> Float[np.ndarray, "..."]:
+    def _checked(self, observation: Any) -> Float[np.ndarray, "..."]:
         try:
             array = np.asarray(observation, np.float32)
         except (TypeError, ValueError) as error:
@@ -133,7 +132,7 @@ class Agent:
             )
         return array
 
-    def _checked_mask(self, legal: npt.ArrayLike) -> Bool[np.ndarray, " P"]:
+    def _checked_mask(self, legal: Any) -> Bool[np.ndarray, " P"]:
         mask = np.asarray(legal, np.bool_)
         if mask.shape != (self.policy.num_logits,) or not mask.any():
             raise InvalidObservation(

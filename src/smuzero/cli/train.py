@@ -20,7 +20,7 @@ class Train:
     The defaults shown are those of the preset: --preset paper --help shows the paper's.
     """
 
-    env: tyro.conf.Positional[str]
+    env: tyro.conf.Positional[str] = tyro.MISSING
     """The environment: dmc:domain.task (DeepMind Control Suite) or gym:ID (Gymnasium)."""
     preset: str = "quick"
     """The settings to start from: quick (two CPU cores) or paper (Appendix A)."""
@@ -58,7 +58,7 @@ def defaults(arguments: Sequence[str]) -> Train:
     """What holds where no option says otherwise: it depends on the preset and the environment's family."""
     preset = value_of("--preset", arguments) or Train.preset
     env = next((argument for argument in arguments if ":" in argument and not argument.startswith("-")), "")
-    return Train(env=tyro.MISSING, preset=preset, config=presets.compose(preset, env))
+    return Train(preset=preset, config=presets.compose(preset, env))
 
 
 def overridden(config: Config, arguments: Sequence[str]) -> dict[str, Any]:

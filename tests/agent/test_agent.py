@@ -1,0 +1,73 @@
+"""The agent for use: acting and planning by one observation."""
+
+import jax
+import numpy as np
+import pytest
+
+from smuzero.actions.distributions import make_policy
+from smuzero.actions.spaces import BinnedBox, Discrete
+from smuzero.agent.agent import Agent, InvalidObservation
+from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.search.settings import SearchSettings
+
+SEARCH = SearchSettings(num_samples=8, num_simulations=6)
+
+
+def make_agent(space, seed=0):
+    policy = make_policy(space)
+    network = make_network(NetworkSettings(width=8, num_blocks=0), (3,), policy)
+    params = network.init(jax.random.key(0))
+    return Agent(network, policy, space, params, search=SEARCH, discount=0.9, observation_shape=(3,), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def discrete():
+    return make_agent(Discrete(4, start=10))
+
+
+def test_plan_holds_the_distinct_draws_and_its_action_is_what_act_returns(discrete):
+    observation = np.array([0.1, -2.0, 3.0])
+    plan = discrete.plan(observation)
+    assert plan.count.sum() == SEARCH.num_samples and (plan.count > 0).all()
+    assert plan.visits.sum() == SEARCH.num_simulations
+    assert len(set(plan.actions.tolist())) == len(plan.actions)
+    assert np.isclose(plan.prior.sum(), 1.0)
+    assert plan.value == pytest.approx((plan.visits * plan.q).sum() / SEARCH.num_simulations, abs=1e-6)
+    assert plan.action == plan.actions[np.argmax(plan.visits + 0.5 * plan.prior)]
+    assert discrete.act(observation) == plan.action and plan.action in range(10, 14)
+    assert plan.tree.visits[0, plan.slot].tolist() == plan.visits.tolist()
+    assert isinstance(plan.tree.words, np.ndarray) and len(plan.tree.words) == SEARCH.num_simulations + 1
+
+
+def test_same_seed_plans_alike_and_another_draws_otherwise():
+    space = BinnedBox.between(-2.0, 2.0, (2, 2))
+    one, same, other = (make_agent(space, seed).plan(np.ones(3)) for seed in (0, 0, 1))
+    assert one.actions.tolist() == same.actions.tolist() and one.visits.tolist() == same.visits.tolist()
+    assert one.actions.tolist() != other.actions.tolist()
+    assert one.action.shape == (2, 2) and one.action.dtype == np.float32
+
+
+def test_illegal_actions_are_never_taken(discrete):
+    plan = discrete.plan(np.zeros(3), legal=[False, True, False, False])
+    assert plan.actions.tolist() == [11] and discrete.act(np.zeros(3), [False, True, False, False]) == 11
+
+
+@pytest.mark.parametrize(
+    ("observation", "message"),
+    [
+        (np.zeros(4), r"shape \(4,\), but this agent was trained on \(3,\)"),
+        (np.zeros((1, 3)), "batches are not taken"),
+        ([0.0, np.nan, np.inf], "2 entries that are NaN or infinite, the first at 1"),
+        ({"position": 1.0}, "is dict, but an array of shape"),
+        ("here", "is str"),
+    ],
+)
+def test_observation_of_another_kind_is_refused(discrete, observation, message):
+    with pytest.raises(InvalidObservation, match=message):
+        discrete.act(observation)
+
+
+@pytest.mark.parametrize("legal", [[True], [False] * 4])
+def test_mask_has_to_allow_one_of_all_choices(discrete, legal):
+    with pytest.raises(InvalidObservation, match="each of the 4 choices"):
+        discrete.act(np.zeros(3), legal)

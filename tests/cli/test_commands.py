@@ -1,0 +1,111 @@
+"""Every command, run briefly."""
+
+import json
+import signal
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from smuzero.cli import bench, demo, doctor
+from smuzero.cli.main import main
+from smuzero.experiments import training
+from smuzero.experiments.benchmarks import envs, learner
+
+TRAIN = ["train", "gym:CartPole-v1", "--preset", "tiny", "--quiet"]
+
+
+def test_a_run_is_trained_stopped_resumed_evaluated_and_drawn(tiny_preset, tmp_path, monkeypatch, capsys):
+    folder, picture = tmp_path / "run", tmp_path / "pictures" / "curve.png"
+    write = training.MetricsLogger.write
+
+    def write_and_stop(logger, frames, values):
+        write(logger, frames, values)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.MetricsLogger, "write", write_and_stop)
+        assert main([*TRAIN, "--out", str(folder), "--search.num-samples", "3", "--frames", "300"]) == 130
+    assert f"smuzero resume {folder}" in capsys.readouterr().err
+
+    assert main(["resume", str(folder), "--quiet"]) == 0
+    assert "Evaluation at 300 frames" in capsys.readouterr().out
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["search"]["num_samples"] == 3
+    assert (config["env"], config["seed"], config["preset"]) == ("gym:CartPole-v1", 0, "tiny")
+    assert list(folder.glob("events.out.tfevents.*"))
+
+    assert main(["evaluate", str(folder), "--episodes", "2", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["frames"], len(result["returns"]), result["env"]) == (300, 2, "gym:CartPole-v1")
+    assert main(["evaluate", str(folder), "--episodes", "2"]) == 0
+    assert f"return {result['return_mean']:.1f}" in capsys.readouterr().out
+
+    assert main(["report", str(folder), "--out", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_sigterm_ends_with_143(tiny_preset, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        training.MetricsLogger, "write", lambda logger, frames, values: signal.raise_signal(signal.SIGTERM)
+    )
+    assert main([*TRAIN, "--out", str(tmp_path / "run")]) == 143
+    assert "Stopped by SIGTERM at 100 frames" in capsys.readouterr().err
+
+
+def test_demo_trains_evaluates_and_draws(tiny_preset, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    monkeypatch.setattr(demo, "EVALUATIONS", 1)
+    assert main(["demo", "--frames", "200", "--episodes", "1", "--out", str(folder)]) == 0
+    printed = capsys.readouterr()
+    assert "of at most 1000, over 1 episodes" in printed.out
+    assert f"smuzero evaluate {folder}" in printed.out
+    assert "200 of 200 frames" in printed.err
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_doctor_says_what_is_here(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "BACKENDS", ("egl",))
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["jax"]["works"] and found["jax"]["devices"]
+    assert found["extras"]["dmc"]["installed"]
+    assert isinstance(found["rendering"]["egl"]["works"], bool)
+    text = doctor.describe(found)
+    assert "JAX" in text and "egl" in text
+
+
+def test_doctor_tells_how_to_install_what_is_missing(monkeypatch):
+    monkeypatch.setitem(doctor.EXTRAS, "ray", ("a_module_nobody_has",))
+    assert doctor.extra("ray") == {
+        "installed": False,
+        "missing": ["a_module_nobody_has"],
+        "install": "pip install 'smuzero[ray]'",
+    }
+
+
+def test_doctor_knows_every_extra():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(doctor.EXTRAS) == set(project["project"]["optional-dependencies"]) - {"dev"}
+
+
+def test_a_crash_of_a_rendering_backend_is_only_reported(monkeypatch):
+    monkeypatch.setattr(doctor, "RENDER", "import os; os.abort()")
+    assert doctor.rendering("egl") == {"works": False, "message": "exit code -6"}
+
+
+@pytest.mark.parametrize("part", [envs, learner])
+def test_bench_prints_cells(part, tiny_preset, monkeypatch, capsys):
+    name = part.__name__.rpartition(".")[2]
+    measure = part.measure
+    brief = {
+        "envs": lambda: measure(("gym:CartPole-v1", "dmc:cartpole.swingup"), workers=(0, 1), seconds=0.1),
+        "learner": lambda: measure(("tiny",), seconds=0.1),
+    }
+    monkeypatch.setattr(learner, "PEAK_SIZE", 128)
+    monkeypatch.setattr(part, "measure", brief[name])
+    assert main(["bench", name, "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)
+    speed = "frames_per_second" if name == "envs" else "updates_per_second"
+    assert all(cell[speed] > 0 for cell in cells)
+    assert bench.table(cells).count("\n") == len(cells)
