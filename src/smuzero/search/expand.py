@@ -6,6 +6,7 @@ Section 5.4 draws K actions from a proposal β at every node, Section 5.5 takes
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from smuzero.actions.distributions import Policy
@@ -34,30 +35,43 @@ def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
     """
     size = words.shape[0]
     equal = jnp.all(words[:, None] == words[None, :], axis=-1)
-    earlier = jnp.tri(size, k=-1, dtype=bool)
-    is_repeat = jnp.any(equal & earlier, axis=-1)
-    return jnp.where(is_repeat, 0, jnp.sum(equal, axis=-1, dtype=jnp.int32))
+    # One sum answers both questions: an earlier equal draw counts size + 1, more than all others together.
+    weight = np.where(np.tri(size, k=-1, dtype=bool).T, size + 1, 1).astype(np.int32)
+    total = jnp.sum(jnp.where(equal, weight, 0), axis=0)
+    return jnp.where(total > size, 0, total)
+
+
+def draw(
+    policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], temperature: float
+) -> UInt32[Array, "K W"]:
+    """K packed actions from β = π^(1/τ)."""
+    return policy.sample_words(logits if temperature == 1 else policy.tempered(logits, temperature), uniforms)
+
+
+def weigh(
+    policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"], temperature: float
+) -> tuple[Int[Array, " K"], Float[Array, " K"]]:
+    """How often each of K drawn actions was drawn, and its prior π̂_β.
+
+    An empty slot has count 0 and prior -inf, which PUCT never selects.
+    """
+    count = merged_counts(words)
+    if temperature == 1:
+        # β = π cancels from (β̂/β)·π: the prior is the frequency of the draws.
+        prior = count.astype(jnp.float32) / words.shape[0]
+    else:
+        proposal = policy.tempered(logits, temperature)
+        log_pi, log_beta = policy.log_prob_words(logits, words), policy.log_prob_words(proposal, words)
+        prior = jnp.exp(search_prior(log_pi, log_beta, count))
+    return count, jnp.where(count > 0, prior, -jnp.inf)
 
 
 def expand(
     policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], temperature: float
 ) -> tuple[UInt32[Array, "K W"], Int[Array, " K"], Float[Array, " K"]]:
-    """The slots of one new node: packed actions, how often each was drawn, and its prior π̂_β.
-
-    An empty slot has count 0 and prior -inf, which PUCT never selects.
-    """
-    if temperature == 1:
-        words = policy.sample_words(logits, uniforms)
-        count = merged_counts(words)
-        # β = π cancels from (β̂/β)·π: the prior is the frequency of the draws.
-        prior = count.astype(jnp.float32) / words.shape[0]
-    else:
-        proposal = policy.tempered(logits, temperature)
-        words = policy.sample_words(proposal, uniforms)
-        count = merged_counts(words)
-        log_pi, log_beta = policy.log_prob_words(logits, words), policy.log_prob_words(proposal, words)
-        prior = jnp.exp(search_prior(log_pi, log_beta, count))
-    return words, count, jnp.where(count > 0, prior, -jnp.inf)
+    """The slots of one new node: packed actions, how often each was drawn, and its prior π̂_β."""
+    words = draw(policy, logits, uniforms, temperature)
+    return words, *weigh(policy, logits, words, temperature)
 
 
 def enumerate_all(

@@ -69,11 +69,12 @@ def search(
     batch_size = jax.tree.leaves(root)[0].shape[0]
     logits, raw_value = jax.vmap(model.predict)(root)
     logits = _root_logits(noise_key, model.policy, logits, legal, settings)
-    words, count, prior = _slots(model.policy, logits, seeds, 0, settings)
+    num_slots = model.policy.enumerate_words().shape[0] if settings.enumerate_actions else settings.num_samples
 
-    nodes = tree.empty_tree(root, settings.num_simulations + 1, words.shape[1], words.shape[2], batch_size)
+    nodes = tree.empty_tree(root, settings.num_simulations + 1, num_slots, model.policy.num_words, batch_size)
     nothing = jnp.zeros(batch_size)
-    nodes = tree.write_nodes(nodes, jnp.int32(0), root, words, prior, nothing, nothing)
+    nodes = tree.write_states(nodes, 0, root, nothing, nothing)
+    nodes, words, count, prior = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
     if settings.evaluate_root:
         nodes = _evaluate_root(nodes, root, words, count, model)
     nodes = jax.lax.fori_loop(
@@ -107,19 +108,28 @@ def _root_logits(
     return noisy(keys, logits, settings.noise_fraction, settings.noise_concentration)
 
 
-def _slots(
-    policy: Policy,
+def _write_slots(
+    nodes: tree.Tree,
+    node: Int[Array, ""] | int,
     logits: Float[Array, "B P"],
     seeds: UInt32[Array, "2"],
-    node: Int[Array, ""] | int,
+    policy: Policy,
     settings: SearchSettings,
-) -> tuple[UInt32[Array, "B K W"], Int[Array, "B K"], Float[Array, "B K"]]:
-    """The slots of node number `node` of every tree."""
+) -> tuple[tree.Tree, UInt32[Array, "B K W"], Int[Array, "B K"], Float[Array, "B K"]]:
+    """Give node number `node` of every tree its slots; also returns their words, counts and priors."""
+    batch_size = logits.shape[0]
     if settings.enumerate_actions:
-        return jax.vmap(lambda x: expand.enumerate_all(policy, x))(logits)
-    shape = (logits.shape[0], policy.num_uniforms, settings.num_samples)
-    numbers = uniforms.uniforms(seeds, node, shape)
-    return jax.vmap(lambda x, u: expand.expand(policy, x, u, settings.temperature))(logits, numbers)
+        words, count, prior = jax.vmap(lambda x: expand.enumerate_all(policy, x))(logits)
+        all_words = tree.write_rows(nodes.words, node, words)
+    else:
+        numbers = uniforms.uniforms(seeds, node, (batch_size, policy.num_uniforms, settings.num_samples))
+        words = jax.vmap(lambda x, u: expand.draw(policy, x, u, settings.temperature))(logits, numbers)
+        all_words = tree.write_rows(nodes.words, node, words)
+        # Read back what was written: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
+        words = all_words[node * batch_size + jnp.arange(batch_size)]
+        count, prior = jax.vmap(lambda x, w: expand.weigh(policy, x, w, settings.temperature))(logits, words)
+    nodes = nodes._replace(words=all_words, prior=tree.write_rows(nodes.prior, node, prior))
+    return nodes, words, count, prior
 
 
 def _evaluate_root(
@@ -145,11 +155,11 @@ def _simulate(
     nodes: tree.Tree, node: Int[Array, ""], seeds: UInt32[Array, "2"], model: Model, settings: SearchSettings
 ) -> tree.Tree:
     """One simulation in every tree: descend, expand node number `node`, back up."""
-    path = tree.descend(nodes, settings.num_simulations, settings.c1, settings.c2, settings.min_value_range)
-    action = model.policy.unpack(nodes.words[path.last_row, path.last_slot])
-    latent = jax.tree.map(lambda x: x[path.last_row], nodes.latent)
+    path = tree.descend(nodes, node, settings.num_simulations, settings.c1, settings.c2, settings.min_value_range)
+    action = model.policy.unpack(nodes.words.reshape(-1, model.policy.num_words)[path.last])
+    latent = jax.tree.map(lambda x: x[path.last // nodes.prior.shape[1]], nodes.latent)
     latent, reward, discount = jax.vmap(model.dynamics)(latent, action)
     logits, value = jax.vmap(model.predict)(latent)
-    words, _, prior = _slots(model.policy, logits, seeds, node, settings)
-    nodes = tree.write_nodes(nodes, node, latent, words, prior, reward, discount)
+    nodes = tree.write_states(nodes, node, latent, reward, discount)
+    nodes = _write_slots(nodes, node, logits, seeds, model.policy, settings)[0]
     return tree.backup(nodes, path, node, value)

@@ -27,6 +27,23 @@ def normalised_value(
     return jnp.clip(scaled, 0.0, 1.0)
 
 
+def exploration(parent_visits: Float[Array, " n"], c1: float, c2: float) -> Float[Array, " n"]:
+    """c(s)·√ΣN of nodes with ΣN = `parent_visits`: all of PUCT that does not depend on the action."""
+    c = c1 + jnp.log((1.0 + c2 + parent_visits) / c2)
+    # Paper: at ΣN = 0 the exploration term is 0 for every action. Here: such ties are broken by the prior.
+    return c * (jnp.sqrt(parent_visits) + TIE_BREAK)
+
+
+def bracket(
+    q_normalised: Float[Array, "B K"],
+    prior: Float[Array, "B K"],
+    visits: Int[Array, "B K"],
+    exploration: Float[Array, " B"],
+) -> Float[Array, "B K"]:
+    """What PUCT maximises, given `exploration` of each node; -inf for an empty slot, whose `prior` is -inf."""
+    return q_normalised + exploration[:, None] * prior / (1.0 + visits.astype(jnp.float32))
+
+
 def puct_score(
     q_normalised: Float[Array, "B K"],
     prior: Float[Array, "B K"],
@@ -34,9 +51,6 @@ def puct_score(
     c1: float,
     c2: float,
 ) -> Float[Array, "B K"]:
-    """The bracket that PUCT maximises; -inf for an empty slot, whose `prior` is -inf."""
-    counts = visits.astype(jnp.float32)
-    parent = jnp.sum(counts, axis=-1, keepdims=True)
-    c = c1 + jnp.log((1.0 + c2 + parent) / c2)
-    # Paper: at ΣN = 0 the exploration term is 0 for every action. Here: such ties are broken by the prior.
-    return q_normalised + c * prior * (jnp.sqrt(parent) + TIE_BREAK) / (1.0 + counts)
+    """The whole formula at once; a descent looks `exploration` up in a table instead, by the ΣN it knows."""
+    parent = jnp.sum(visits.astype(jnp.float32), axis=-1)
+    return bracket(q_normalised, prior, visits, exploration(parent, c1, c2))
