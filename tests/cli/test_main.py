@@ -7,6 +7,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 from smuzero.cli.main import COMMANDS, main
 from smuzero.runtime import checkpoints, durable
@@ -82,7 +83,7 @@ def test_mistake_is_answered_by_a_message(mistake, tmp_path, monkeypatch, capsys
     monkeypatch.setitem(
         gymnasium.registry,
         "mine/TwoActions-v0",
-        gymnasium.envs.registration.EnvSpec("mine/TwoActions-v0", entry_point=TwoActions),
+        EnvSpec("mine/TwoActions-v0", entry_point=lambda **_: TwoActions()),
     )
     (tmp_path / "occupied").mkdir()
     (tmp_path / "occupied" / "thesis.txt").write_text("years of work")
@@ -107,7 +108,7 @@ class BrokenReward(gymnasium.Env):
 
 
 def test_nan_reward_is_a_message_and_the_checkpoint_stays(tiny_preset, tmp_path, monkeypatch, capsys):
-    spec = gymnasium.envs.registration.EnvSpec("mine/Broken-v0", entry_point=BrokenReward)
+    spec = EnvSpec("mine/Broken-v0", entry_point=lambda **_: BrokenReward())
     monkeypatch.setitem(gymnasium.registry, "mine/Broken-v0", spec)
     assert main(["train", "gym:mine/Broken-v0", "--out", str(tmp_path / "run"), "--preset", "tiny", "--quiet"]) == 2
     message = capsys.readouterr().err

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from smuzero.actions.spaces import from_gymnasium
-from smuzero.agent.acting import Decision
 from smuzero.experiments import build, presets, training
 from smuzero.experiments.benchmarks.learner import random_windows
 from smuzero.experiments.config import InvalidSetting, differences
@@ -74,7 +73,8 @@ def test_preset_takes_an_acting_step_and_a_learner_step(preset, env):
         collector = parts.collector
         decision = parts.act(parts.learner.params, jax.random.key(0), collector.observation, collector.legal)
         assert (np.asarray(decision.visits).sum(axis=-1) == config.search.num_simulations).all()
-        assert collector.step(Decision(*(np.asarray(array) for array in decision))).frames == 2
+        decision = jax.tree.map(np.asarray, decision)
+        assert collector.step(decision).frames == 2
         space = from_gymnasium(pool.spec.action_space, config.acting.bins)
         windows = random_windows(config, pool.spec.observation_shape, space)
     learner, metrics, priorities = parts.update(parts.learner, windows)

@@ -15,7 +15,10 @@ from smuzero.runtime.durable import DamagedFile
 
 @pytest.mark.parametrize(
     "space",
-    [gymnasium.spaces.Discrete(3, start=-1), gymnasium.spaces.Box(np.float32([-2, 0]), np.float32([2, 1]))],
+    [
+        gymnasium.spaces.Discrete(3, start=-1),
+        gymnasium.spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32)),
+    ],
 )
 def test_recipe_survives_json(space):
     made = Recipe(None, "Mine", 3, "quick", Config(), (4,), from_gymnasium(space))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, UInt32
 
 from smuzero.actions.distributions import Policy
@@ -35,7 +36,9 @@ class Decision(NamedTuple):
     """Largest minus smallest Q among the root's actions."""
 
 
-Act = Callable[[Params, PRNGKeyArray, Num[Array, "E ..."], Bool[Array, "E P"] | None], Decision]
+Observations = Num[Array, "E ..."] | Num[np.ndarray, "E ..."]
+Legal = Bool[Array, "E P"] | Bool[np.ndarray, "E P"] | None
+Act = Callable[[Params, PRNGKeyArray, Observations, Legal], Decision]
 
 
 def search_model(network: Network, policy: Policy, params: Params, discount: float) -> Model:
@@ -54,7 +57,7 @@ def search_model(network: Network, policy: Policy, params: Params, discount: flo
 
 def make_plan(
     network: Network, policy: Policy, settings: SearchSettings, discount: float
-) -> Callable[[Params, PRNGKeyArray, Num[Array, "E ..."], Bool[Array, "E P"] | None], SearchResult]:
+) -> Callable[[Params, PRNGKeyArray, Observations, Legal], SearchResult]:
     """The compiled search from a batch of observations."""
 
     def plan(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> SearchResult:

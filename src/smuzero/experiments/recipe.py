@@ -68,7 +68,9 @@ def from_json(value: Mapping[str, Any], where: object) -> Recipe:
 
 def _space(fields: Mapping[str, Any]) -> ActionSpace:
     kinds = {kind.__name__: kind for kind in (Discrete, BinnedBox)}
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items() if name != "kind"}
+    given: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in fields.items() if name != "kind"
+    }
     if "dtype" in given:
         given["dtype"] = np.dtype(given["dtype"])
     return kinds[fields["kind"]](**given)

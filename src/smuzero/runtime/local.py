@@ -158,7 +158,7 @@ class LocalRun:
         acting_params = self._copy(self.learner.params)
         decision = parts.act(acting_params, key, parts.collector.observation, parts.collector.legal)
         self._update()
-        decision = Decision(*(np.asarray(array) for array in decision))
+        decision = jax.tree.map(np.asarray, decision)
         collected = parts.collector.step(decision)
         for sequence in collected.sequences:
             parts.replay.add(sequence)
