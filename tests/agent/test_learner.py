@@ -32,6 +32,7 @@ SETTINGS = LearnerSettings(
     value_weight=0.5,
     reward_weight=2.0,
     entropy_weight=0.05,
+    consistency_weight=3.0,
     target_period=2,
 )
 
@@ -121,8 +122,8 @@ def plain_value_target(target_params, w, b, k):
 
 
 def plain_window_loss(params, target_params, w, b):
-    """The terms of window b: policy, value, reward, negative entropy; and z of its first step."""
-    terms: dict[str, Any] = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0}
+    """The terms of window b: policy, value, reward, negative entropy, consistency; and z of its first step."""
+    terms: dict[str, Any] = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0, "consistency": 0.0}
     latent = plain_represent(params, jnp.asarray(w.observation[b, 0]))
     for k in range(U + 1):
         scale = 1.0 if k == 0 else 1.0 / U
@@ -133,6 +134,9 @@ def plain_window_loss(params, target_params, w, b):
             if w.is_step[b, k - 1] or w.is_terminal[b]:
                 target = plain_two_hot(w.reward[b, k - 1], -1, 1, 3)
                 terms["reward"] -= scale * jnp.sum(target * jax.nn.log_softmax(reward_logits))
+            if w.is_step[b, k - 1]:
+                met = plain_represent(target_params, jnp.asarray(w.observation[b, k]))
+                terms["consistency"] += jnp.mean((latent - met) ** 2) / U
         output = plain_head(latent, params["predict"])
         log_pi = [jax.nn.log_softmax(output[0:3]), jax.nn.log_softmax(output[3:6])]
         if w.is_step[b, k]:
@@ -153,6 +157,7 @@ def plain_loss(params, target_params, w):
     total = 0.0
     for terms, weight in zip(per_window, (1.0, 0.5, 0.25), strict=True):
         weighted = 1.5 * terms["policy"] + 0.5 * terms["value"] + 2.0 * terms["reward"] + 0.05 * terms["entropy"]
+        weighted += 3.0 * terms["consistency"]
         total += weight * weighted / B
     return total, means
 

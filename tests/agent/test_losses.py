@@ -58,7 +58,7 @@ def test_an_action_of_probability_zero_in_an_empty_slot_harms_neither_loss_nor_g
 
 
 def test_total_loss_weighs_terms_then_windows():
-    losses = Losses(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.array([5.0, 6.0]), jnp.array([-1.0, -1.0]))
-    weights = Losses(1.0, 0.5, 2.0, 0.1)  # pyright: ignore[reportArgumentType]
-    expected = np.mean([1.0 * (1 + 1.5 + 10 - 0.1), 0.5 * (2 + 2 + 12 - 0.1)])
+    losses = Losses(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.array([5.0, 6.0]), -jnp.ones(2), jnp.ones(2))
+    weights = Losses(1.0, 0.5, 2.0, 0.1, 3.0)  # pyright: ignore[reportArgumentType]
+    expected = np.mean([1.0 * (1 + 1.5 + 10 - 0.1 + 3), 0.5 * (2 + 2 + 12 - 0.1 + 3)])
     assert float(total_loss(losses, weights, jnp.array([1.0, 0.5]))) == pytest.approx(expected)

@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
-from smuzero.agent.targets import Targets, bootstrap_values, make_targets
+from smuzero.agent.targets import Targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
 from smuzero.types import Windows
 
@@ -48,6 +48,8 @@ class LearnerSettings:
     reward_weight: float = 1.0
     entropy_weight: float = 0.0
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
+    consistency_weight: float = 0.0
+    """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
     # Paper: silent on how often the target network is refreshed. Here: as often as MuZero's.
     target_period: int = 1000
     """Updates between two refreshments of the target network (MuZero's checkpoint interval)."""
@@ -67,7 +69,13 @@ class LearnerSettings:
 
     @property
     def loss_weights(self) -> Losses:
-        weights = (self.policy_weight, self.value_weight, self.reward_weight, self.entropy_weight)
+        weights = (
+            self.policy_weight,
+            self.value_weight,
+            self.reward_weight,
+            self.entropy_weight,
+            self.consistency_weight,
+        )
         return Losses(*weights)  # pyright: ignore[reportArgumentType]  (plain numbers, one per term)
 
 
@@ -149,7 +157,10 @@ def batch_targets(network: Network, settings: LearnerSettings, target_params: Pa
     """The targets of every window of a batch."""
 
     def one(window: Windows) -> Targets:
-        return make_targets(window, bootstrap_values(network, target_params, window), settings.discount)
+        targets = make_targets(window, bootstrap_values(network, target_params, window), settings.discount)
+        if settings.consistency_weight == 0:
+            return targets
+        return targets._replace(latent=latent_targets(network, target_params, window))
 
     return jax.vmap(one)(windows)
 
@@ -203,6 +214,7 @@ def summarise(
         "loss/policy": jnp.mean(losses.policy),
         "loss/value": jnp.mean(losses.value),
         "loss/reward": jnp.mean(losses.reward),
+        "loss/consistency": jnp.mean(losses.consistency),
         "policy/entropy": jnp.mean(jax.vmap(policy.entropy)(predictions.policy_logits[:, 0])),
         "value/mean": jnp.mean(value),
         "value/target_mean": jnp.mean(targets.value[:, 0]),

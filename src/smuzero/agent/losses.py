@@ -8,7 +8,7 @@ gradient neither grows with U nor with depth.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ class Predictions(NamedTuple):
     policy_logits: Float[Array, "U+1 P"]
     value_logits: Float[Array, "U+1 M"]
     reward_logits: Float[Array, "U M"]
+    latents: Any
+    """Pytree of `[U+1, ...]`: the unrolled states."""
 
 
 class Losses(NamedTuple):
@@ -35,6 +37,8 @@ class Losses(NamedTuple):
     reward: Float[Array, "*batch"]
     entropy: Float[Array, "*batch"]
     """The policy's negative entropy: to be added, as every loss is."""
+    consistency: Float[Array, "*batch"]
+    """Squared distance of an unrolled state from what the target network makes of the observation met there."""
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -63,8 +67,9 @@ def unroll(network: Network, params: Params, observation: Num[Array, "..."], act
         latents.append(latent)
         reward_logits.append(reward)
     # All steps at once: one large product in place of U + 1 small ones.
-    policy_logits, value_logits = jax.vmap(network.predict, in_axes=(None, 0))(params, jnp.stack(latents))
-    return Predictions(policy_logits, value_logits, jnp.stack(reward_logits))
+    latents = jax.tree.map(lambda *steps: jnp.stack(steps), *latents)
+    policy_logits, value_logits = jax.vmap(network.predict, in_axes=(None, 0))(params, latents)
+    return Predictions(policy_logits, value_logits, jnp.stack(reward_logits), latents)
 
 
 def cross_entropy(probs: Float[Array, " M"], logits: Float[Array, " M"]) -> Float[Array, ""]:
@@ -79,6 +84,20 @@ def policy_loss(
     log_probs = policy.log_prob_words(logits, words)
     # An empty slot's action may have probability 0, and 0 · −inf is not 0.
     return -jnp.sum(target * jnp.where(target > 0, log_probs, 0.0))
+
+
+def consistency_loss(latents: Any, target: Any, mask: Float[Array, " U"]) -> Float[Array, ""]:
+    """Mean squared distance of the U unrolled states from their targets, a mean over entries and steps.
+
+    Not the paper's: it names what the model is to predict by what was observed,
+    which tells actions apart long before values do.
+    """
+
+    def distance(unrolled: Array, wanted: Array) -> Array:
+        square = jnp.square(unrolled[1:] - wanted)
+        return jnp.mean(square.reshape(square.shape[0], -1), axis=-1)
+
+    return jnp.mean(mask * functools.reduce(jnp.add, jax.tree.leaves(jax.tree.map(distance, latents, target))))
 
 
 def window_losses(
@@ -98,6 +117,11 @@ def window_losses(
         value=jnp.dot(scale * targets.value_mask, value_losses),
         reward=jnp.dot(scale[1:] * targets.reward_mask, reward_losses),
         entropy=-jnp.dot(scale * targets.policy_mask, entropies),
+        consistency=(
+            jnp.zeros(())
+            if targets.latent is None
+            else consistency_loss(predictions.latents, targets.latent, targets.latent_mask)
+        ),
     )
 
 

@@ -7,7 +7,7 @@ After a time limit nothing is known about them and they are masked; returns
 reaching past it are cut short and bootstrapped from the final observation.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,10 @@ class Targets(NamedTuple):
     reward: Float[Array, " U"]
     """Reward k follows action k, and so is predicted with latent k + 1."""
     reward_mask: Float[Array, " U"]
+    latent_mask: Float[Array, " U"]
+    """1 where a real observation followed action k."""
+    latent: Any = None
+    """Pytree of `[U, ...]`: the target network's states for the observations after each action; None if not used."""
 
 
 def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " S"]:
@@ -41,6 +45,14 @@ def bootstrap_values(network: Network, target_params: Params, window: Windows) -
         return network.value_support.decode(value_logits)
 
     return jax.vmap(value)(jnp.asarray(window.observation)[-num_steps:])
+
+
+def latent_targets(network: Network, target_params: Params, window: Windows) -> Any:
+    """The target network's states for the observations that followed the window's U actions."""
+    num_unroll = window.action.shape[0]
+    return jax.vmap(network.represent, in_axes=(None, 0))(
+        target_params, jnp.asarray(window.observation[1 : num_unroll + 1])
+    )
 
 
 def make_targets(window: Windows, bootstrap: Float[Array, " S"], discount: float) -> Targets:
@@ -68,4 +80,5 @@ def make_targets(window: Windows, bootstrap: Float[Array, " S"], discount: float
         value_mask=is_known.astype(jnp.float32),
         reward=reward[: num_steps - 1],
         reward_mask=is_known[:-1].astype(jnp.float32),
+        latent_mask=is_step[:-1].astype(jnp.float32),
     )
