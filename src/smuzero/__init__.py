@@ -20,21 +20,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smuzero.envs import make as make_env
-    from smuzero.experiments.api import Agent, load, train
+    from smuzero.experiments.api import Agent, evaluate, load, resume, train
     from smuzero.search.plan import Model, SearchSettings, search
     from smuzero.types import UserError
 
     __version__: str
 
-__all__ = ["Agent", "Model", "SearchSettings", "UserError", "load", "make_env", "search", "train"]
+__all__ = ["Agent", "Model", "SearchSettings", "UserError", "evaluate", "load", "make_env", "resume", "search", "train"]
 
 _HOMES = {
     "Agent": ("smuzero.experiments.api", "Agent"),
     "Model": ("smuzero.search.plan", "Model"),
     "SearchSettings": ("smuzero.search.plan", "SearchSettings"),
     "UserError": ("smuzero.types", "UserError"),
+    "evaluate": ("smuzero.experiments.api", "evaluate"),
     "load": ("smuzero.experiments.api", "load"),
     "make_env": ("smuzero.envs", "make"),
+    "resume": ("smuzero.experiments.api", "resume"),
     "train": ("smuzero.experiments.api", "train"),
 }
 """Where each public name lives: its module, and its name there."""

@@ -14,7 +14,7 @@ from smuzero.runtime import checkpoints, durable
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "smuzero", *arguments], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "smuzero.cli.main", *arguments], capture_output=True, text=True)
 
 
 def test_help_names_every_command_and_needs_no_jax():
