@@ -58,12 +58,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def examine() -> dict[str, Any]:
     """All that is known of this machine, as JSON values."""
-    import smuzero
-    from smuzero.runtime import compilation_cache
+    from smuzero.runtime import compilation_cache, run_folder
 
     cache = compilation_cache.folder()
     return {
-        "smuzero": smuzero.__version__,
+        "smuzero": run_folder.versions()["smuzero"],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -110,7 +109,7 @@ def describe(found: dict[str, Any]) -> str:
     """What was found, for people."""
     jax = found["jax"]
     lines = [
-        f"smuzero {found['smuzero']}, Python {found['python']}, {found['platform']}, {found['cpu_count']} processors",
+        f"smuzero {found['smuzero'] or '(not installed)'}, Python {found['python']}, {found['platform']}, {found['cpu_count']} processors",
         f"JAX {jax['version']} on {jax['backend']}: {', '.join(jax['devices'])}"
         if jax["works"]
         else f"JAX does not work: {jax['message']}",

@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage())
         return 0 if arguments else 2
     if arguments[0] in ("--version", "version"):
-        import smuzero
+        from smuzero.runtime.run_folder import versions
 
-        print(f"smuzero {smuzero.__version__}")
+        print(f"smuzero {versions()['smuzero'] or '(not installed)'}")
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
