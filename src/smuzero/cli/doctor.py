@@ -108,8 +108,9 @@ def rendering(backend: str) -> dict[str, Any]:
 def describe(found: dict[str, Any]) -> str:
     """What was found, for people."""
     jax = found["jax"]
+    version = found["smuzero"] or "(not installed)"
     lines = [
-        f"smuzero {found['smuzero'] or '(not installed)'}, Python {found['python']}, {found['platform']}, {found['cpu_count']} processors",
+        f"smuzero {version}, Python {found['python']}, {found['platform']}, {found['cpu_count']} processors",
         f"JAX {jax['version']} on {jax['backend']}: {', '.join(jax['devices'])}"
         if jax["works"]
         else f"JAX does not work: {jax['message']}",
