@@ -16,6 +16,9 @@ from jaxtyping import Array, Float, Int, UInt32
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.search.plan import Model
 
+QUICK = {"xla_backend_optimization_level": 0}
+"""Compiler options: these programs run once, so that most of a test's time would go into optimising them."""
+
 
 class State(NamedTuple):
     path: UInt32[Array, "*B"]

@@ -24,7 +24,7 @@ from smuzero.actions.distributions import FactoredCategorical
 from smuzero.search.plan import Model, search
 from smuzero.search.settings import SearchSettings
 
-from .random_models import State, random_model, random_roots
+from .random_models import QUICK, State, random_model, random_roots
 
 BATCH = 32
 ACTIONS = 5
@@ -131,7 +131,7 @@ def compiled_mctx(settings: SearchSettings):
             loop_fn=functools.partial(recording_loop, root_extra(roots, logits, settings.evaluate_root)),
         )
 
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=QUICK)
 
 
 @functools.cache
@@ -154,12 +154,14 @@ def compiled_stock(model: Model, settings: SearchSettings, is_corrected: bool):
             **changes,
         ).search_tree
 
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=QUICK)
 
 
 @functools.cache
 def compiled_ours(model: Model, settings: SearchSettings):
-    return jax.jit(lambda roots, legal: search(jax.random.key(1), roots, model, settings, legal=legal))
+    return jax.jit(
+        lambda roots, legal: search(jax.random.key(1), roots, model, settings, legal=legal), compiler_options=QUICK
+    )
 
 
 @pytest.fixture(autouse=True)

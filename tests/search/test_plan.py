@@ -129,7 +129,7 @@ BANDIT = MODEL._replace(
 
 
 @functools.cache
-def bandit_visits(rows: int = 256, **fields: Any) -> np.ndarray:
+def bandit_visits(rows: int = 64, **fields: Any) -> np.ndarray:
     root = repeated(random_roots(10, 1, barred=0.0)._replace(spread=jnp.array([1.5])), rows)
     return visit_probs(run(BANDIT, root, num_simulations=100, min_value_range=1.0, **fields))
 
@@ -163,7 +163,7 @@ def test_visits_under_a_broad_proposal_follow_the_policy_and_not_the_proposal():
 def test_visits_of_a_deep_tree_come_closer_to_muzeros_with_more_samples():
     root = random_roots(12, 1)._replace(spread=jnp.array([1.5]))
     full = visit_probs(run(MODEL, root, enumerate_actions=True))[0]
-    far = [distance(visit_probs(run(MODEL, repeated(root, 128), num_samples=k)), full) for k in (2, 16, 128)]
+    far = [distance(visit_probs(run(MODEL, repeated(root, 64), num_samples=k)), full) for k in (2, 16, 128)]
     for less, more in itertools.pairwise(far):
         noise = np.sqrt(less.var() / len(less) + more.var() / len(more))
         assert less.mean() - more.mean() > 4 * noise

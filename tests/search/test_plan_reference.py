@@ -15,7 +15,7 @@ from smuzero.search.plan import Model, SearchResult, search
 from smuzero.search.settings import SearchSettings
 
 from . import reference
-from .random_models import State, random_model, random_roots
+from .random_models import QUICK, State, random_model, random_roots
 
 BATCH = 16
 
@@ -55,7 +55,7 @@ def model_of(dims: int, choices: int) -> Model:
 @functools.cache
 def compiled(dims: int, choices: int, settings: SearchSettings):
     model = model_of(dims, choices)
-    return jax.jit(lambda key, root, legal: search(key, root, model, settings, legal=legal))
+    return jax.jit(lambda key, root, legal: search(key, root, model, settings, legal=legal), compiler_options=QUICK)
 
 
 def slots_of(found: SearchResult, row: int) -> dict[tuple[int, ...], int]:
