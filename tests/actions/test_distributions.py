@@ -294,3 +294,12 @@ def test_policies_are_made_from_spaces_and_are_static():
     assert isinstance(policy, Policy)
     discrete = make_policy(spaces.Discrete(18))
     assert (discrete.num_dims, discrete.num_choices) == (1, 18)
+
+
+def test_coordinates_are_evenly_spaced_for_bins_and_one_hot_for_names():
+    bins = FactoredCategorical(num_dims=2, num_choices=5, is_ordered=True)
+    assert bins.num_coordinates == 2
+    np.testing.assert_allclose(bins.coordinates(jnp.array([0, 3])), [-1.0, 0.5])
+    names = FactoredCategorical(num_dims=1, num_choices=3)
+    assert names.num_coordinates == 3
+    np.testing.assert_array_equal(names.coordinates(jnp.array([2])), [0, 0, 1])

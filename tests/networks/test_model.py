@@ -111,3 +111,19 @@ def test_unknown_latents_and_impossible_sizes_are_refused():
         NetworkSettings(width=0)
     with pytest.raises(Exception, match="latent"):
         NetworkSettings(latent="batchnorm")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(Exception, match="action_input"):
+        NetworkSettings(action_input="words")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_linear_action_input_moves_the_dynamics_in_proportion_to_the_bins_values():
+    policy = FactoredCategorical(num_dims=1, num_choices=5, is_ordered=True)
+    network = make_network(
+        NetworkSettings(width=8, num_blocks=0, latent="layernorm", action_input="coordinates"), (3,), policy
+    )
+    params = network.init(jax.random.key(0))
+    kernel = params["dynamics"]["action"]["linear"]["kernel"]
+    latent = jnp.linspace(-1.0, 1.0, 8)
+    for choice, value in enumerate([-1.0, -0.5, 0.0, 0.5, 1.0]):
+        moved = latent + value * kernel[0]
+        expected = (moved - moved.mean()) / jnp.sqrt(moved.var() + 1e-6)
+        np.testing.assert_allclose(network.dynamics(params, latent, jnp.array([choice]))[0], expected, atol=1e-5)

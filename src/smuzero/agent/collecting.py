@@ -45,7 +45,7 @@ class Collector:
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
         before = self.observation
-        step = self._pool.step(self._space.decode(decision.action))
+        step = self._pool.step(np.asarray(self._space.decode(np.asarray(decision.action))))
         self._record(
             observation=before,
             action=decision.action,
@@ -66,7 +66,7 @@ class Collector:
         self._return[ended] = 0.0
         return Collected(int(step.frames.sum()), sequences, returns)
 
-    def _record(self, **fields: np.ndarray) -> None:
+    def _record(self, **fields: Any) -> None:
         places = np.arange(self._pool.num_envs), self._length
         for name, value in fields.items():
             value = np.asarray(value)

@@ -28,7 +28,7 @@ def play_episodes(
     while any(len(done) < due for done, due in zip(returns, share, strict=True)):
         key, act_key = jax.random.split(key)
         action = np.asarray(act(params, act_key, observation, legal).action)
-        step = pool.step(space.decode(action))
+        step = pool.step(np.asarray(space.decode(action)))
         observation, legal = step.observation, step.legal
         running += step.reward
         for index in np.flatnonzero(step.is_last):

@@ -24,6 +24,7 @@ from smuzero.replay import windows
 from smuzero.replay.sum_tree import SumTree
 from smuzero.types import Sequence, Windows
 
+
 @dataclasses.dataclass(frozen=True)
 class ReplaySettings:
     """What is kept and how it is drawn; the defaults are those of Appendix A, the exponents MuZero's."""
