@@ -35,12 +35,20 @@ PRESETS: dict[str, Preset] = {
         {
             "network.width": 128,
             "network.num_blocks": 1,
-            "replay.max_sequences": 10_000,
+            # Both make the noise of a young model small beside what an action changes, which is what a search acts on.
+            "network.latent": "layernorm",
+            "network.action_input": "coordinates",
+            "learner.consistency_weight": 2.0,
+            # Dirichlet noise of a quarter is meant for millions of frames: it enters the policy's targets too.
+            "search.noise_fraction": 0.1,
+            # 16,000 steps: visits are the policy's targets as they were found, and grow old.
+            "replay.max_sequences": 160,
             "replay.max_length": 100,
+            "replay.priority_offset": 0.1,
             "learner.batch_size": 128,
             "learner.learning_rate": 1e-3,
             "learner.target_period": 1,
-            "learner.target_rate": 0.05,
+            "learner.target_rate": 0.1,
             "run.frames": 100_000,
             "run.frames_per_update": 8.0,
         },
