@@ -239,12 +239,11 @@ class FactoredCategorical:
         return self._pack_rows(rows.T).reshape(*action.shape[:-1], self.num_words)
 
     def unpack(self, words: UInt32[Array, "*K W"]) -> Int[Array, "*K A"]:
-        dims = []
-        for dim in range(self.num_dims):
-            place = self.num_choices ** (dim % self.dims_per_word)
-            digit = words[..., dim // self.dims_per_word] // jnp.uint32(place) % jnp.uint32(self.num_choices)
-            dims.append(digit.astype(jnp.int32))
-        return jnp.stack(dims, axis=-1)
+        dims = np.arange(self.num_dims)
+        place = np.array([self.num_choices ** int(dim) for dim in dims % self.dims_per_word], np.uint32)
+        # One division for all dimensions: a slice for each would be a kernel for each.
+        spread = jnp.repeat(words, self.dims_per_word, axis=-1)[..., : self.num_dims]
+        return (spread // jnp.broadcast_to(place, spread.shape) % jnp.uint32(self.num_choices)).astype(jnp.int32)
 
     def features(self, action: Int[Array, " A"]) -> Float[Array, " F"]:
         return (action[:, None] == jnp.arange(self.num_choices)[None]).astype(jnp.float32).reshape(-1)

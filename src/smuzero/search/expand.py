@@ -34,7 +34,9 @@ def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
     # Paper: silent on repeated draws. Here: merged into one slot, so a move's visits are never split.
     """
     size = words.shape[0]
-    equal = jnp.all(words[:, None] == words[None, :], axis=-1)
+    equal = jnp.ones((size, size), bool)
+    for word in words.T:
+        equal = equal & (word[:, None] == word[None, :])
     # One sum answers both questions: an earlier equal draw counts size + 1, more than all others together.
     weight = np.where(np.tri(size, k=-1, dtype=bool).T, size + 1, 1).astype(np.int32)
     total = jnp.sum(jnp.where(equal, weight, 0), axis=0)

@@ -113,24 +113,23 @@ def descend(tree: Tree, node: Int[Array, ""] | int, max_depth: int, c1: float, c
     number of earlier simulations.
     """
     batch, num_slots = jnp.arange(tree.batch_size), tree.prior.shape[1]
-    children, all_visits = tree.child.reshape(-1), tree.visits.reshape(-1)
     exploration = puct.exploration(jnp.arange(max_depth, dtype=jnp.float32), c1, c2)
 
     def step(carry):
         is_active, row, visits, path = carry
-        q = puct.normalised_value(tree.q[row], tree.low, tree.high, min_range)
-        score = puct.bracket(q, tree.prior[row], tree.visits[row], exploration[visits])
+        q = puct.normalised_value(_at(tree.q, row), tree.low, tree.high, min_range)
+        score = puct.bracket(q, _at(tree.prior, row), _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
         edge = jnp.where(is_active, last, tree.child.size)
-        path = Path(path.edge.at[path.length].set(edge), path.length + 1, last)
-        child = children[last].astype(jnp.int32)
+        edges = jax.lax.dynamic_update_index_in_dim(path.edge, edge, path.length, axis=0, allow_negative_indices=False)
+        child = _at(tree.child.reshape(-1), last).astype(jnp.int32)
+        below = _at(tree.visits.reshape(-1), last).astype(jnp.int32) - 1
         goes_on = is_active & (child != NO_CHILD)
         row = jnp.where(goes_on, child * tree.batch_size + batch, row)
-        visits = jnp.where(goes_on, all_visits[last].astype(jnp.int32) - 1, visits)
-        return goes_on, row, visits, path
+        return goes_on, row, jnp.where(goes_on, below, visits), Path(edges, path.length + 1, last)
 
-    path = Path(jnp.full((max_depth, tree.batch_size), tree.child.size), jnp.int32(0), batch)
+    path = Path(jnp.zeros((max_depth, tree.batch_size), jnp.int32), jnp.int32(0), batch)
     start = (jnp.ones(tree.batch_size, bool), batch, jnp.full(tree.batch_size, node - 1), path)
     return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), step, start)[-1]
 
@@ -141,18 +140,17 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     G = r + γ·G'  at each step,   Q(s, a) = mean of the G of its visits
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
-    child = tree.child.reshape(-1).at[path.last].set(jnp.asarray(node, tree.child.dtype), unique_indices=True)
+    child = _put(tree.child.reshape(-1), path.last, jnp.asarray(node))
 
     def step(carry):
         depth, below, g, visits, q, low, high = carry
-        edge = path.edge[depth]
+        edge = jax.lax.dynamic_index_in_dim(path.edge, depth, keepdims=False, allow_negative_indices=False)
         is_on_path = edge < child.size
-        g = jnp.where(is_on_path, tree.reward[below] + tree.discount[below] * g, g)
-        number, old = visits[edge] + 1, q[edge]
+        g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
+        number, old = _at(visits, edge) + 1, _at(q, edge)
         mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
         # Set, not add: what is written depends on what was read, so XLA need not copy the array first.
-        visits = visits.at[edge].set(number, mode="drop")
-        q = q.at[edge].set(mean, mode="drop")
+        visits, q = _put(visits, edge, number), _put(q, edge, mean)
         low = jnp.where(is_on_path, jnp.minimum(low, mean), low)
         high = jnp.where(is_on_path, jnp.maximum(high, mean), high)
         return depth - 1, jnp.where(is_on_path, edge // num_slots, below), g, visits, q, low, high
@@ -163,3 +161,13 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     return tree._replace(
         child=child.reshape(shape), visits=visits.reshape(shape), q=q.reshape(shape), low=low, high=high
     )
+
+
+def _at(array: Array, index: Array) -> Array:
+    """array[index]; clamped, which is what XLA does by itself, and without a detour for negative indices."""
+    return array.at[index].get(mode="clip", wrap_negative_indices=False)
+
+
+def _put(array: Array, index: Array, values: Array) -> Array:
+    """The array with `values` at `index`; those past its end are dropped."""
+    return array.at[index].set(values.astype(array.dtype), mode="drop", wrap_negative_indices=False)
