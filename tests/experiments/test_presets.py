@@ -1,5 +1,7 @@
 """Presets: what they say, and that each can act and learn."""
 
+import pathlib
+
 import jax
 import numpy as np
 import pytest
@@ -28,6 +30,17 @@ def test_quick_preset_differs_from_paper_only_where_it_says_so():
     chosen = presets.PRESETS["quick"]
     said = {*chosen.changes, *chosen.families.get("dmc", {}), presets.DERIVED}
     assert set(differences(quick, paper)) <= said
+
+
+def test_readme_lists_every_difference_of_quick_from_paper():
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    chosen = presets.PRESETS["quick"]
+    names = {
+        *chosen.changes,
+        *presets.DERIVED.split(),
+        *(name for family in chosen.families.values() for name in family),
+    }
+    assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
 def test_family_adds_its_own_settings_and_overrides_win():
