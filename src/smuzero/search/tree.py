@@ -53,6 +53,10 @@ class Path(NamedTuple):
 
     edge: Int[Array, "D B"]
     """Past a tree's own end: out of range, so that writes there are dropped."""
+    visits: Int[Array, "D B"]
+    """N(s, a) before this simulation,"""
+    q: Float[Array, "D B"]
+    """and Q(s, a). Noted on the way down, so that the way back only writes: XLA copies what is read and written."""
     length: Int[Array, ""]
     """Steps of the longest path."""
     last: Int[Array, " B"]
@@ -122,14 +126,21 @@ def descend(tree: Tree, node: Int[Array, ""] | int, max_depth: int, c1: float, c
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
         edge = jnp.where(is_active, last, tree.child.size)
-        edges = jax.lax.dynamic_update_index_in_dim(path.edge, edge, path.length, axis=0, allow_negative_indices=False)
+        visited = _at(tree.visits.reshape(-1), last).astype(jnp.int32)
+        path = Path(
+            edge=_with_step(path.edge, path.length, edge),
+            visits=_with_step(path.visits, path.length, visited),
+            q=_with_step(path.q, path.length, _at(tree.q.reshape(-1), last)),
+            length=path.length + 1,
+            last=last,
+        )
         child = _at(tree.child.reshape(-1), last).astype(jnp.int32)
-        below = _at(tree.visits.reshape(-1), last).astype(jnp.int32) - 1
         goes_on = is_active & (child != NO_CHILD)
         row = jnp.where(goes_on, child * tree.batch_size + batch, row)
-        return goes_on, row, jnp.where(goes_on, below, visits), Path(edges, path.length + 1, last)
+        return goes_on, row, jnp.where(goes_on, visited - 1, visits), path
 
-    path = Path(jnp.zeros((max_depth, tree.batch_size), jnp.int32), jnp.int32(0), batch)
+    steps = jnp.zeros((max_depth, tree.batch_size), jnp.int32)
+    path = Path(steps, steps, steps.astype(jnp.float32), jnp.int32(0), batch)
     start = (jnp.ones(tree.batch_size, bool), batch, jnp.full(tree.batch_size, node - 1), path)
     return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), step, start)[-1]
 
@@ -140,16 +151,17 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     G = r + γ·G'  at each step,   Q(s, a) = mean of the G of its visits
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
-    child = _put(tree.child.reshape(-1), path.last, jnp.asarray(node))
+    # Within bounds for certain: a write that might be dropped would read the array first.
+    edges, number = tree.child.reshape(-1).at[path.last], jnp.asarray(node, tree.child.dtype)
+    child = edges.set(number, mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True)
 
     def step(carry):
         depth, below, g, visits, q, low, high = carry
-        edge = jax.lax.dynamic_index_in_dim(path.edge, depth, keepdims=False, allow_negative_indices=False)
+        edge, old = _step(path.edge, depth), _step(path.q, depth)
         is_on_path = edge < child.size
         g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
-        number, old = _at(visits, edge) + 1, _at(q, edge)
+        number = _step(path.visits, depth) + 1
         mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
-        # Set, not add: what is written depends on what was read, so XLA need not copy the array first.
         visits, q = _put(visits, edge, number), _put(q, edge, mean)
         low = jnp.where(is_on_path, jnp.minimum(low, mean), low)
         high = jnp.where(is_on_path, jnp.maximum(high, mean), high)
@@ -171,3 +183,13 @@ def _at(array: Array, index: Array) -> Array:
 def _put(array: Array, index: Array, values: Array) -> Array:
     """The array with `values` at `index`; those past its end are dropped."""
     return array.at[index].set(values.astype(array.dtype), mode="drop", wrap_negative_indices=False)
+
+
+def _with_step(steps: Array, depth: Int[Array, ""], step: Array) -> Array:
+    """The array with row `depth` replaced."""
+    return jax.lax.dynamic_update_index_in_dim(steps, step, depth, axis=0, allow_negative_indices=False)
+
+
+def _step(steps: Array, depth: Int[Array, ""]) -> Array:
+    """Row `depth`."""
+    return jax.lax.dynamic_index_in_dim(steps, depth, keepdims=False, allow_negative_indices=False)
