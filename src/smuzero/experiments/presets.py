@@ -51,6 +51,7 @@ PRESETS: dict[str, Preset] = {
             "learner.target_rate": 0.1,
             "run.frames": 100_000,
             "run.frames_per_update": 8.0,
+            "run.evaluate_every": 20_000,
         },
         {
             "gym": {
