@@ -30,11 +30,12 @@ def counting_model(calls: list[str]) -> Model:
     return Model(FactoredCategorical(1, bench.BINS), dynamics, predict)
 
 
-def test_a_cell_names_its_sizes_and_compares_three_programs():
+def test_a_cell_names_its_sizes_and_compares_its_programs():
     (cell,) = bench.measure([TINY], [2], [3], QUICK, seconds=0.0)
     assert (cell["network"], cell["batch"], cell["action_dims"], cell["note"]) == ("16x1", 2, 3, "")
     assert cell["over_net"] == cell["search_ms"] / cell["net_only_ms"] > 0
     assert cell["over_mctx"] == cell["mctx_ms"] / cell["search_ms"] > 0
+    assert cell["over_mctx_same_calls"] > 0
 
 
 def test_every_combination_asked_for_is_a_cell():
@@ -45,7 +46,7 @@ def test_every_combination_asked_for_is_a_cell():
 def test_without_mctx_its_time_is_none_and_a_note_says_why(monkeypatch):
     monkeypatch.setattr(mctx_search, "is_installed", lambda: False)
     (cell,) = bench.measure([TINY], [1], [1], QUICK, seconds=0.0)
-    assert cell["mctx_ms"] is None and cell["over_mctx"] is None
+    assert cell["mctx_ms"] is None and cell["over_mctx"] is None and cell["over_mctx_same_calls"] is None
     assert "not installed" in cell["note"]
 
 

@@ -5,11 +5,16 @@ prediction, one batched call for the K root actions, then one call of dynamics
 and prediction for each simulation, each on the latent of the call before.
 What a search takes beyond that is the price of the tree.
 
+The search on mctx evaluates no root actions, so it makes fewer network calls:
+K for each state. `over_mctx` compares the two as they are; `over_mctx_same_calls`
+compares with a search that leaves that evaluation out as well.
+
 Each cell times the programs in turns, so that another process on the machine
 disturbs all of them alike, and reports the least time of each: on a shared
 machine that is the figure nearest to the program's own cost.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -82,6 +87,7 @@ def cell(
         "mctx_ms": mctx_ms,
         "over_net": search_ms / net_only_ms,
         "over_mctx": None if mctx_ms is None else mctx_ms / search_ms,
+        "over_mctx_same_calls": None if mctx_ms is None else mctx_ms / times["search_same_calls"],
         **memory_per_row(root, policy, settings),
         "note": note,
     }
@@ -99,6 +105,9 @@ def programs(
         found = search(key, root, model(params), settings)
         return found.action, found.visits, found.q, found.value
 
+    def same_calls_program(params: Params, key: Array, root: Array) -> Any:
+        return search(key, root, model(params), dataclasses.replace(settings, evaluate_root=False)).visits
+
     def mctx_program(params: Params, key: Array, root: Array) -> Any:
         return mctx_search.search(key, root, model(params), settings)
 
@@ -110,7 +119,7 @@ def programs(
         return found, "mctx was not asked for"
     if not mctx_search.is_installed():
         return found, "mctx is not installed (pip install mctx)"
-    return found | {"mctx": mctx_program}, ""
+    return found | {"mctx": mctx_program, "search_same_calls": same_calls_program}, ""
 
 
 def net_only(key: Array, root: Any, model: Model, settings: SearchSettings) -> Float[Array, " B"]:
