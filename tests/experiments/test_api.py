@@ -126,6 +126,12 @@ def test_nan_of_an_environment_stops_the_run_and_keeps_its_checkpoint(tiny_prese
     assert smuzero.load(tmp_path / "run").act(np.zeros(4)) in (0, 1)
 
 
+def test_a_network_that_diverges_stops_the_run_with_advice(tiny_preset, tmp_path):
+    with pytest.raises(UserError, match=r"diverged.*learner.learning_rate") as stopped:
+        quiet(CARTPOLE, tmp_path / "run", overrides={"learner.learning_rate": 1e30})
+    assert "is kept" in stopped.value.__notes__[0]
+
+
 def test_full_disk_stops_the_run_and_keeps_the_checkpoint_before(tiny_preset, tmp_path, monkeypatch):
     save = checkpoints.save
 

@@ -23,6 +23,11 @@ from smuzero.agent.acting import Act, Decision
 from smuzero.agent.collecting import Collector
 from smuzero.agent.learner import LearnerSettings, LearnerState, Update
 from smuzero.replay.buffer import Buffer
+from smuzero.types import UserError
+
+
+class Diverged(UserError):
+    """The network's outputs are no longer finite numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +198,13 @@ class LocalRun:
     def _settle(self) -> None:
         """Hand the priorities of dispatched updates to the replay."""
         for index, priorities in self._unsettled:
-            self.parts.replay.update_priorities(index, np.asarray(priorities))
+            priorities = np.asarray(priorities)
+            if not np.isfinite(priorities).all():
+                raise Diverged(
+                    f"Learning diverged before frame {self.counters.frames}: its values are not finite. "
+                    "Lower learner.learning_rate, or set learner.max_grad_norm, for example to 10."
+                )
+            self.parts.replay.update_priorities(index, priorities)
         self._unsettled.clear()
 
     def _evaluate(self) -> None:
@@ -226,10 +237,13 @@ class _Unlogged:
     """What has happened since the last line of metrics; kept on the device until it is asked for."""
 
     def __init__(self):
+        self._since = Counters()
+        self._clear()
+
+    def _clear(self) -> None:
         self._sums: dict[str, list[Any]] = defaultdict(list)
         self._updates: list[dict[str, Any]] = []
         self._values: dict[str, int | float] = {}
-        self._since = Counters()
 
     def add_decision(self, decision: Decision, returns: list[float]) -> None:
         self._sums["search/root_value"].append(decision.value.mean())
@@ -271,7 +285,7 @@ class _Unlogged:
         seconds = max(counters.seconds - self._since.seconds, 1e-9)
         metrics["perf/frames_per_second"] = (counters.frames - self._since.frames) / seconds
         metrics["perf/updates_per_second"] = (counters.updates - self._since.updates) / seconds
-        self.__init__()
+        self._clear()
         self._since = counters
         return metrics
 
