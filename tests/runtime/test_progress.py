@@ -83,3 +83,4 @@ def test_training_goes_on_where_nobody_listens_any_more():
         stream.close()
         bar.update(50)
         bar.update(60)
+    assert stream.closed

@@ -117,7 +117,7 @@ def test_the_default_name_tells_the_run_apart():
 
 def test_versions_need_no_heavy_import():
     code = "import sys; from smuzero.runtime import run_folder; run_folder.versions(); assert 'jax' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_files_are_plain_json(tmp_path):

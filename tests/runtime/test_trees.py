@@ -180,4 +180,4 @@ def test_numpy_trees_are_stored_without_jax():
         "import sys, numpy as np; from smuzero.runtime import checkpoints, trees;"
         "trees.put_together(*trees.take_apart({'a': [np.ones(2), 1, None]})); assert 'jax' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
