@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from smuzero.search import uniforms
+from smuzero.actions import uniforms
 from smuzero.search.plan import Model
 from smuzero.search.settings import SearchSettings
 

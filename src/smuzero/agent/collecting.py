@@ -9,7 +9,6 @@ subsequences).
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
 
 from smuzero.actions.spaces import ActionSpace
 from smuzero.agent.acting import Decision
@@ -36,11 +35,6 @@ class Collector:
         self._length = np.zeros(pool.num_envs, np.int64)
         self._return = np.zeros(pool.num_envs)
         self._rows: dict[str, np.ndarray] = {}
-
-    @property
-    def episode_returns(self) -> Float32[np.ndarray, " E"]:
-        """Returns so far of the episodes under way."""
-        return self._return.astype(np.float32)
 
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""

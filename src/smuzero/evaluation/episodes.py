@@ -36,25 +36,3 @@ def play_episodes(
                 returns[index].append(float(running[index]))
             running[index] = 0.0
     return np.concatenate([np.array(done) for done in returns if done])
-
-
-def play_randomly(pool: Pool, episodes: int, seed: int) -> Float64[np.ndarray, " episodes"]:
-    """Returns of uniformly random legal actions: what a learning curve is to be seen beside."""
-    space = pool.spec.action_space
-    space.seed(seed)
-    share = -(-episodes // pool.num_envs)
-    returns: list[list[float]] = [[] for _ in range(pool.num_envs)]
-    running = np.zeros(pool.num_envs)
-    _, legal = pool.reset()
-    while any(len(done) < share for done in returns):
-        actions = [
-            space.sample(mask=np.asarray(legal[i], np.int8)) if legal is not None else space.sample()
-            for i in range(pool.num_envs)
-        ]
-        step = pool.step(np.stack(actions))
-        legal = step.legal
-        running += step.reward
-        for index in np.flatnonzero(step.is_last):
-            returns[index].append(float(running[index]))
-            running[index] = 0.0
-    return np.concatenate([np.array(done[:share]) for done in returns])[:episodes]

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
+from smuzero.actions import uniforms
 from smuzero.actions.distributions import Policy
-from smuzero.search import expand, tree, uniforms
+from smuzero.search import expand, tree
 from smuzero.search.settings import SearchSettings
 
 

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from smuzero.search import expand, uniforms
+from smuzero.actions import uniforms
+from smuzero.search import expand
 from smuzero.search.plan import Model
 from smuzero.search.settings import SearchSettings
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from smuzero.search.uniforms import seeds, uniforms
+from smuzero.actions.uniforms import seeds, uniforms
 
 SIZE = 2**18
 SEEDS = [seeds(jax.random.key(0)), seeds(jax.random.key(1)), jnp.array([0, 1], jnp.uint32)]
