@@ -154,6 +154,7 @@ def test_policy_by_name_is_the_operator_with_its_settings():
 
 def test_expectation_passes_over_what_has_no_probability():
     assert float(expectation(jnp.array([0.25, 0.75, 0.0]), jnp.array([2.0, 4.0, jnp.nan]))) == 3.5
+    assert math.isnan(expectation(jnp.array([0.25, jnp.nan]), jnp.array([2.0, 4.0])))
 
 
 def test_resampling_draws_slots_by_their_probability():

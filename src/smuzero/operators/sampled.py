@@ -51,7 +51,7 @@ def expectation(probs: Float[Array, " K"], x: Float[Array, " K"]) -> Float[Array
     X = −log π_θ gives the cross entropy, X = r + γV' a step of policy evaluation
     (Section 4.5). What X holds where the probability is 0 does not matter.
     """
-    return jnp.sum(jnp.where(probs > 0, probs * jnp.where(probs > 0, x, 0.0), 0.0))
+    return jnp.sum(probs * jnp.where(probs == 0, 0.0, x))
 
 
 def resample(key: PRNGKeyArray, probs: Float[Array, " K"]) -> Int[Array, ""]:
@@ -78,9 +78,7 @@ class ImprovementSettings:
 
     def __post_init__(self):
         if self.operator not in OPERATORS:
-            raise ValueError(
-                f"operator is {self.operator!r}, but must be one of {', '.join(OPERATORS)}: see Section 4.1 of the paper."
-            )
+            raise ValueError(f"operator is {self.operator!r}, but must be one of {', '.join(OPERATORS)} (Section 4.1).")
         for name in ("temperature", "c1", "c2", "max_weight"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0.")
