@@ -28,7 +28,7 @@ def illustrate(seed: int = 0, operator: str = "mpo") -> dict[str, Any]:
     sampled = {}
     for size in SIZES:
         drawn = states.single(state.look_up(places[0, :size]))
-        probs = sampled_improve(
+        probs = jax.jit(sampled_improve)(
             OPERATORS[operator], *(jnp.asarray(x) for x in (drawn.log_pi, drawn.log_beta, count[0, :size], drawn.q))
         )
         sampled[size] = _histogram(places[0, :size], np.asarray(probs))

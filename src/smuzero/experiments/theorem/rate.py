@@ -120,7 +120,7 @@ def estimates(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _all_estimates(
-    name: str, z: Float[Array, ""], best: Float[Array, ""], drawn: states.Actions, count: Int[Array, "R K"]
+    name: str, z: Float[Array, ""], best: Float[Array, ""], drawn: tuple[Array, ...], count: Int[Array, "R K"]
 ) -> Float[Array, "R F"]:
     one_sample = functools.partial(estimates, OPERATORS[name], z, best)
     return jax.vmap(one_sample)(*drawn, count)
@@ -135,7 +135,7 @@ def sample_errors(
     distinct = 0
     for start in range(0, repeats, rows):
         places, count = state.draw(generator, min(rows, repeats - start), size)
-        drawn = jax.tree.map(jnp.asarray, states.single(state.look_up(places)))
+        drawn = tuple(jnp.asarray(column) for column in states.single(state.look_up(places)))
         distinct += int((count > 0).sum())
         for name, truth in known.items():
             z, best = jnp.float32(truth.z), jnp.float32(truth.best)
@@ -175,7 +175,7 @@ def measure_state(
 def cell(form: str, truth: Exact, sizes: Float[np.ndarray, " S"], errors: Float[np.ndarray, "S R"]) -> dict[str, Any]:
     """What R errors at each of S sizes say of one form, as JSON values."""
     sigma = truth.sigma if form == "known_z" else truth.sigma_sampled
-    slope = power_law(sizes, errors, correct=form != "known_z")
+    slope = power_law(sizes, errors, terms=0 if form == "known_z" else 2)
     variances = np.array([variance_with_error(row) for row in errors]) * sizes[:, None] / sigma**2
     distance, p_value = kolmogorov_smirnov(errors[-1] * math.sqrt(sizes[-1]) / sigma)
     return {
@@ -190,7 +190,7 @@ def cell(form: str, truth: Exact, sizes: Float[np.ndarray, " S"], errors: Float[
         "slope": slope.value,
         "slope_error": slope.standard_error,
         "slope_interval": list(slope.interval()),
-        "slope_uncorrected": power_law(sizes, errors, correct=False).value,
+        "slope_of_a_line": power_law(sizes, errors, terms=0).value,
         "variance_over_sigma2": variances[:, 0].tolist(),
         "variance_over_sigma2_error": variances[:, 1].tolist(),
         "normality_distance": distance,

@@ -18,17 +18,18 @@ class Slope(NamedTuple):
         return self.value - deviations * self.standard_error, self.value + deviations * self.standard_error
 
 
-def power_law(sizes: Float[np.ndarray, " S"], errors: Float[np.ndarray, "S R"], correct: bool) -> Slope:
+def power_law(sizes: Float[np.ndarray, " S"], errors: Float[np.ndarray, "S R"], terms: int) -> Slope:
     """The exponent s of RMSE(K) = e^a K^s, by weighted least squares on logarithms.
 
-    The theorem speaks of K → ∞; at finite K the variance of Î_β has a next term
-    that is smaller by 1/K. With `correct`, b/K for it is fitted as well. A log RMSE
-    is as uncertain as its R squared errors scatter: var(e²) / (4 R mean(e²)²).
+    The theorem speaks of K → ∞; at finite K the variance of Î_β has further terms,
+    each smaller by 1/K, of which the first `terms` (b/K, c/K², …) are fitted as
+    well. A log RMSE is as uncertain as its R squared errors scatter:
+    var(e²) / (4 R mean(e²)²).
     """
     squares = errors**2
     mean = squares.mean(axis=1)
     deviation = squares.std(axis=1, ddof=1) / (2 * mean * math.sqrt(errors.shape[1]))
-    columns = [np.ones(len(sizes)), np.log(sizes), *([1 / sizes] if correct else [])]
+    columns = [np.ones(len(sizes)), np.log(sizes), *(sizes ** -float(power + 1) for power in range(terms))]
     design = np.stack(columns, axis=1) / deviation[:, None]
     covariance = np.linalg.inv(design.T @ design)
     fitted = covariance @ design.T @ (0.5 * np.log(mean) / deviation)
