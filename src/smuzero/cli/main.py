@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("smuzero.cli.evaluate:main", "play whole episodes with a trained agent"),
     "report": ("smuzero.cli.report:main", "draw the learning curves of runs"),
     "bench": ("smuzero.cli.bench:main", "time the search, the learner or the environments on this machine"),
+    "theorem": ("smuzero.cli.theorem:main", "show and measure the paper's theorem on sampled improvement"),
     "doctor": ("smuzero.cli.doctor:main", "say what this machine has, and what is missing"),
     "demo": ("smuzero.cli.demo:main", "watch an agent learn cartpole.swingup in a few minutes"),
 }
