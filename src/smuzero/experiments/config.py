@@ -11,7 +11,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from smuzero.agent.improvement import ImprovementSettings
 from smuzero.agent.learner import LearnerSettings
+from smuzero.agent.reanalyse import ReanalyseSettings
 from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
@@ -51,7 +53,9 @@ class Config:
     acting: ActingSettings = dataclasses.field(default_factory=ActingSettings)
     network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
     search: SearchSettings = dataclasses.field(default_factory=SearchSettings)
+    improvement: ImprovementSettings = dataclasses.field(default_factory=ImprovementSettings)
     replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
+    reanalyse: ReanalyseSettings = dataclasses.field(default_factory=ReanalyseSettings)
     learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
     run: RunSettings = dataclasses.field(default_factory=RunSettings)
 
