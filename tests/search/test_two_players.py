@@ -86,6 +86,7 @@ def test_where_the_turn_never_passes_the_search_is_that_of_one_player(is_root_ev
 
 def test_the_range_of_values_is_kept_as_the_player_at_the_root_sees_it():
     found = run(RANDOM, random_roots(2, 16, opposed=1.0), GAME, num_simulations=30, evaluate_root=False)
+    assert found.tree.side is not None
     rows = found.tree.visits.shape[0] // 16
     seen = np.where(found.tree.visits > 0, found.tree.q * found.tree.side[:, None], np.nan).reshape(rows, 16, -1)
     # A mean moves as visits are added, so that the last ones lie inside of all that were met.
