@@ -61,6 +61,17 @@ def test_visits_sum_to_the_simulations_and_empty_slots_have_none():
     np.testing.assert_allclose(found.prior.sum(axis=1), 1.0, rtol=1e-6)
 
 
+def test_a_search_without_options_keeps_nothing_for_them():
+    tree = run(MODEL, random_roots(0, 64)).tree
+    assert [name for name in tree._fields if getattr(tree, name) is None] == [
+        "value",
+        "side",
+        "first",
+        "log_weight",
+        "log_correction",
+    ]
+
+
 def test_root_value_is_the_mean_return_of_the_simulations():
     found = run(MODEL, random_roots(1, 64))
     total = (found.visits * np.where(found.visits > 0, found.q, 0.0)).sum(axis=1)

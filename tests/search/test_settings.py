@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from smuzero.search.settings import SearchSettings
@@ -30,9 +32,6 @@ def test_defaults_are_those_of_the_paper():
         {"mixed_temperature": 0.0},
         {"widening_start": -1},
         {"widening_exponent": 2.0},
-        {"prior": "pi"},
-        {"proposal": "flat"},
-        {"unvisited": "zero"},
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_given(wrong):
@@ -41,10 +40,19 @@ def test_a_wrong_setting_is_named_with_what_was_given(wrong):
         SearchSettings(**wrong)
 
 
+@pytest.mark.parametrize("name", ["prior", "proposal", "unvisited"])
+def test_an_unknown_choice_is_named_with_those_there_are(name):
+    settings = SearchSettings()
+    # Not given to the constructor, where the tests' own type checks would be first.
+    object.__setattr__(settings, name, "other")
+    with pytest.raises(ValueError, match=rf"{name} is 'other', but must be one of {getattr(SearchSettings(), name)}, "):
+        settings.__post_init__()
+
+
 @pytest.mark.parametrize("other", ["enumerate_actions", "correct_backup"])
 def test_widening_names_the_setting_it_does_not_go_with(other):
     with pytest.raises(ValueError, match=rf"widening_start is 2 and {other} is on"):
-        SearchSettings(widening_start=2, **{other: True})
+        dataclasses.replace(SearchSettings(widening_start=2), **{other: True})
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,8 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
         low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
         high = jnp.where(is_on_path, jnp.maximum(high, seen), high)
         if tree.log_correction is not None:
+            # Paper: corrects "dynamically as the tree is built", no formula. Here: f = N/ΣN corrected and normalised
+            # anew after each visit; the node's own value counts as one visit, as it does without correction.
             updated = tree._replace(visits=visits.reshape(shape), q=q.reshape(shape))
             g = jnp.where(is_on_path, node_values(updated, row), g)
         return depth - 1, jnp.where(is_on_path, row, below), g, visits, q, low, high
