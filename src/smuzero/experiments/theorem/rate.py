@@ -122,8 +122,8 @@ def estimates(
 def _all_estimates(
     name: str, z: Float[Array, ""], best: Float[Array, ""], drawn: tuple[Array, ...], count: Int[Array, "R K"]
 ) -> Float[Array, "R F"]:
-    one_sample = functools.partial(estimates, OPERATORS[name], z, best)
-    return jax.vmap(one_sample)(*drawn, count)
+    columns: tuple[Array, ...] = (*drawn, count)
+    return jax.vmap(functools.partial(estimates, OPERATORS[name], z, best))(*columns)
 
 
 def sample_errors(
