@@ -51,7 +51,7 @@ def _draw_run(axes: Any, folder: Path, metric: str) -> None:
         axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
 
 
-def new_figure(size: tuple[float, float] = (7, 4.5)) -> Any:
+def new_figure(size: tuple[float, float] = (7.0, 4.5)) -> Any:
     """An empty figure of so many inches; MissingExtra where matplotlib is not installed."""
     try:
         # No pyplot: it would look for a screen, and keep the figure for ever.
