@@ -61,7 +61,7 @@ def new_figure(size: tuple[float, float] = (7.0, 4.5)) -> Any:
     return Figure(figsize=size, layout="constrained")
 
 
-def save(figure: Any, out: Path, dots_per_inch: float = 120) -> None:
+def save(figure: Any, out: Path, dots_per_inch: int = 120) -> None:
     """Writes or replaces the picture, whole or not at all; its ending names the format."""
     content = io.BytesIO()
     figure.savefig(content, format=_format(out), dpi=dots_per_inch)
