@@ -102,7 +102,7 @@ def test_known_z_estimate_is_right_where_the_sample_is_the_proposal():
     for name, operator in OPERATORS.items():
         truth = exact(operator, state)
         z, best = jnp.float32(truth.z), jnp.float32(truth.best)
-        found = dict(zip(FORMS, rate.estimates(operator, z, best, *columns, count), strict=True))
+        found = dict(zip(FORMS, rate.estimates(operator, z, best, count, *columns), strict=True))
         assert found["sampled"] == pytest.approx(truth.mean, rel=1e-5), name
         assert found["known_z"] == pytest.approx(truth.mean, rel=1e-5), name
         assert found["no_ratio"] == pytest.approx(truth.limit_without_ratio, rel=1e-5), name

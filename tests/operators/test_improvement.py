@@ -122,6 +122,19 @@ def test_strength_of_a_search_is_worked_by_hand():
     assert float(search_strength(0, 4)) == float(search_strength(1, 4)) > 0
 
 
+@pytest.mark.parametrize("visits", [10, 100, 1000, 10_000])
+def test_visits_of_a_search_follow_the_muzero_operator(visits):
+    """Appendix F: with Q held fixed, PUCT's (1 + n)/(|A| + N) stays within (|A| − 1)/(|A| + N) of it (Grill et al.)."""
+    pi, _ = random_state(5, 6)
+    q = np.random.default_rng(5).uniform(size=6)
+    counts = np.zeros(6)
+    for n in range(visits):
+        c = 1.25 + math.log((1 + 19652 + n) / 19652)
+        counts[np.argmax(q + c * pi * math.sqrt(n) / (1 + counts))] += 1
+    found = improve_jit(MuZero(search_strength(visits, 6)), jnp.log(pi), jnp.asarray(q, jnp.float32))
+    np.testing.assert_allclose((1 + counts) / (6 + visits), found, atol=5 / (6 + visits))
+
+
 Q_CASES = {
     "huge": [1e6, 1e6 - 1, -1e6, 0.0, 3.0],
     "all huge and equal": [1e6] * 5,

@@ -81,8 +81,8 @@ def summary(cell: dict[str, Any]) -> dict[str, Any]:
 def explanation(size: int) -> str:
     """How to read the table."""
     return (
-        "slope: of log root mean square error over log K, with its 95 % interval; -1/2 by the theorem. For Î_β and the\n"
-        "naive forms terms in 1/K and 1/K² are fitted beside it: the theorem speaks of large K.\n"
+        "slope: of log root mean square error over log K, with its 95 % interval; -1/2 by the theorem, which speaks\n"
+        "of large K: but for known_z, terms in 1/K and 1/K² are fitted beside it.\n"
         f"The rest is at K = {size}. sampled: the paper's Î_β, with σ² as it is where Ẑ_β is estimated, beside the "
         "theorem's;\nknown_z: with Z given, as in the proof; no_ratio and pi_prior: naive forms, which stay biased.\n"
         "The last column names what is off by more than 3.5 standard errors."

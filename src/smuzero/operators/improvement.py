@@ -60,9 +60,9 @@ class PolicyGradient(Operator):
     """A bound that Q is measured from, in units of Q. None measures from 0, or from the least Q where that is below."""
 
     def entry(self, log_prior: Float[Array, " K"], q: Float[Array, " K"]) -> Float[Array, " K"]:
-        # Paper: silent on negative Q, where no Z makes f a probability. Here: Q is measured from its least value, or
-        # from `lower`, below which it counts as 0. The least value of drawn actions is above that of all: give
-        # `lower` where the operator must be action-independent.
+        # Paper: silent on negative Q. Of mixed signs, no Z makes f a probability; all negative, Z < 0 does, and prefers
+        # the worse actions. Here: Q is measured from its least value, or from `lower`, below which it counts as 0. The
+        # least value of drawn actions is above that of all: give `lower` to be independent of the draws.
         lower = jnp.minimum(jnp.min(q), 0.0) if self.lower is None else self.lower
         x = jnp.maximum(q - lower, 0.0)
         # Paper: silent on Q = 0 everywhere, 0/0. Here: π, as for any other constant Q.
@@ -129,6 +129,9 @@ class MuZero(Operator):
     """f = λ_N π / (Z − Q), what the visits of MuZero's search tend to (Appendix F).
 
     It maximises Σ Π Q − λ_N KL(π, Π) over policies Π. Here z is log(Z − max_b Q).
+
+    # Paper: π̂_β is normalised where it stands for the search's prior (5.1), and is not in F. Here: as in F and 4.3,
+    # (β̂/β) multiplies f as it is; with β = π both are the same.
     """
 
     strength: Scalar = 1.0

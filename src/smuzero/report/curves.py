@@ -51,7 +51,7 @@ def _draw_run(axes: Any, folder: Path, metric: str) -> None:
         axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
 
 
-def new_figure(size: tuple[float, float] = (7, 4.5)) -> Any:
+def new_figure(size: tuple[float, float] = (7.0, 4.5)) -> Any:
     """An empty figure of so many inches; MissingExtra where matplotlib is not installed."""
     try:
         # No pyplot: it would look for a screen, and keep the figure for ever.
@@ -61,7 +61,7 @@ def new_figure(size: tuple[float, float] = (7, 4.5)) -> Any:
     return Figure(figsize=size, layout="constrained")
 
 
-def save(figure: Any, out: Path, dots_per_inch: float = 120) -> None:
+def save(figure: Any, out: Path, dots_per_inch: int = 120) -> None:
     """Writes or replaces the picture, whole or not at all; its ending names the format."""
     content = io.BytesIO()
     figure.savefig(content, format=_format(out), dpi=dots_per_inch)

@@ -20,7 +20,7 @@ SHOWN = "muzero"
 
 def draw_theorem(illustration: dict[str, Any], cells: Sequence[dict[str, Any]], out: Path) -> None:
     """Draws what `illustrate` and `measure` found into `out`; an existing file is replaced."""
-    figure = new_figure((11, 8.5))
+    figure = new_figure((11.0, 8.5))
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1, 1.5, 1.2))
     _draw_figure_1(top, illustration)
     _draw_errors(middle, [cell for cell in cells if cell["operator"] == SHOWN])

@@ -100,11 +100,11 @@ def estimates(
     operator: Operator,
     z: Float[Array, ""],
     best: Float[Array, ""],
+    count: Int[Array, " K"],
     log_pi: Float[Array, " K"],
     log_beta: Float[Array, " K"],
     q: Float[Array, " K"],
     x: Float[Array, " K"],
-    count: Int[Array, " K"],
 ) -> Float[Array, " F"]:
     """One sample's estimates of E_{Iπ}[X], in the order of `FORMS`."""
 
@@ -122,8 +122,7 @@ def estimates(
 def _all_estimates(
     name: str, z: Float[Array, ""], best: Float[Array, ""], drawn: tuple[Array, ...], count: Int[Array, "R K"]
 ) -> Float[Array, "R F"]:
-    one_sample = functools.partial(estimates, OPERATORS[name], z, best)
-    return jax.vmap(one_sample)(*drawn, count)
+    return jax.vmap(functools.partial(estimates, OPERATORS[name], z, best))(count, *drawn)
 
 
 def sample_errors(
