@@ -63,7 +63,7 @@ class Sequence(NamedTuple):
     words: UInt32[np.ndarray, "T K W"]
     """The root's sampled actions, packed: visits are worthless without them."""
     visits: Float32[np.ndarray, "T K"]
-    """What the policy is to learn at the actions in `words`, of any positive scale: visits, or an operator's weights."""
+    """What the policy is to learn of the actions in `words`, on any scale: visits, or an operator's weights."""
     root_value: Float32[np.ndarray, " T"]
 
 

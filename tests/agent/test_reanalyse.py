@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.agent.test_learner import GAMMA, NETWORK, POLICY, SETTINGS, B, K, U, make_state, make_windows
 
 from smuzero.agent.acting import search_model
 from smuzero.agent.improvement import ImprovementSettings, improved_policy
@@ -14,6 +13,8 @@ from smuzero.agent.learner import batch_targets, make_update
 from smuzero.agent.reanalyse import ReanalyseSettings, make_reanalyse, with_fresh_policy
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
+
+from .test_learner import GAMMA, NETWORK, POLICY, SETTINGS, B, K, U, make_state, make_windows
 
 ACTING = SearchSettings(num_samples=K, num_simulations=5)
 MPO = ImprovementSettings("mpo", temperature=0.5)
@@ -42,7 +43,8 @@ def test_a_fresh_search_is_the_search_of_the_stored_observations(params):
     probs = improved_policy(found, MPO, own)
     np.testing.assert_array_equal(fresh.words.reshape(found.words.shape), found.words)
     np.testing.assert_allclose(fresh.probs.reshape(probs.shape), probs, atol=1e-6)
-    expected = [np.dot(p[c > 0], q[c > 0]) for p, q, c in zip(*map(np.asarray, (probs, found.q, found.count)))]
+    rows = zip(*map(np.asarray, (probs, found.q, found.count)), strict=True)
+    expected = [np.dot(p[c > 0], q[c > 0]) for p, q, c in rows]
     np.testing.assert_allclose(fresh.value.ravel(), expected, rtol=1e-4)
 
 
