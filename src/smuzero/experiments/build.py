@@ -37,7 +37,7 @@ def build_network(
     config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace
 ) -> tuple[Policy, Network]:
     """The kind of policy that suits the actions, and the network for both."""
-    policy = make_policy(space)
+    policy = make_policy(space, config.acting.structure)
     return policy, make_network(config.network, observation_shape, policy)
 
 
