@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num, UInt32
 
 from smuzero.actions import uniforms as random_numbers
+from smuzero.actions.categorical import dirichlet
 from smuzero.actions.policy import Component, Scalar
 from smuzero.actions.product import Product
 
@@ -122,13 +123,17 @@ class Autoregressive:
         self, key: Array, logits: Float[Array, " P"], fraction: float, concentration: float
     ) -> Float[Array, " Q"]:
         """(1 - ε)·π + ε·noise in every conditional distribution; a component's noise is the same whatever precedes."""
-        keys = jax.random.split(key, self.size)
-        biases = self._cut_biases(logits)
-        noise = [
-            component.noise(own_key, bias, concentration)
-            for component, bias, own_key in zip(self.components, biases, keys, strict=True)
-        ]
-        return jnp.concatenate([logits, *noise, jnp.array([fraction, 1.0])])
+        noise = self._noise(key, jnp.concatenate(self._cut_biases(logits)), concentration)
+        return jnp.concatenate([logits, noise, jnp.array([fraction, 1.0])])
+
+    def _noise(self, key: Array, biases: Float[Array, " _"], concentration: float) -> Float[Array, " Z"]:
+        """Every component's Dirichlet draw, all at once as rows of one length; what is illegal has a bias of -inf."""
+        sizes = [component.num_noise for component in self.components]
+        is_own = np.arange(max(sizes))[None] < np.array(sizes)[:, None]
+        ends = np.cumsum([component.num_logits for component in self.components])
+        place = np.where(is_own, np.arange(max(sizes))[None] + (ends - np.diff(ends, prepend=0))[:, None], 0)
+        drawn = dirichlet(key, concentration, jnp.asarray(is_own) & (biases[place] > -jnp.inf))
+        return drawn[np.nonzero(is_own)]
 
     def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "J K"]) -> UInt32[Array, "K W"]:
         words, features = [], jnp.zeros((uniforms.shape[1], 0))

@@ -96,11 +96,8 @@ class FactoredCategorical:
 
         A choice of probability zero (an illegal one) takes part in neither.
         """
-        return self.mixed(logits, self.noise(key, logits, concentration), fraction)
-
-    def noise(self, key: Array, logits: Float[Array, " P"], concentration: float) -> Float[Array, " P"]:
-        """Dirichlet(α) over the possible choices of every dimension, as probabilities."""
-        return dirichlet(key, concentration, self.log_probs(logits) > -jnp.inf).reshape(-1)
+        noise = dirichlet(key, concentration, self.log_probs(logits) > -jnp.inf)
+        return self.mixed(logits, noise.reshape(-1), fraction)
 
     def mixed(self, logits: Float[Array, " P"], noise: Float[Array, " P"], fraction: Scalar) -> Float[Array, " P"]:
         return jnp.log((1 - fraction) * jnp.exp(self.log_probs(logits)).reshape(-1) + fraction * noise)

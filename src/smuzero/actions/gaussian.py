@@ -119,9 +119,6 @@ class Gaussian:
         """(1 - ε)·π + ε·uniform in every dimension; there is nothing to draw, so key and concentration are unused."""
         return self.mixed(logits, jnp.zeros(0), fraction)
 
-    def noise(self, key: Array, logits: Float[Array, " _P"], concentration: float) -> Float[Array, "0"]:
-        return jnp.zeros(0)
-
     def mixed(self, logits: Float[Array, " _P"], noise: Float[Array, "0"], fraction: Scalar) -> Float[Array, " Q"]:
         mean, log_scale, wide = self.moments(logits)
         return jnp.concatenate([mean, log_scale, fraction + (1.0 - fraction) * wide])

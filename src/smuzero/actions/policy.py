@@ -118,11 +118,7 @@ class Component(Policy, Protocol):
 
     @property
     def num_noise(self) -> int:
-        """Z, the numbers that one draw of noise consists of."""
-        ...
-
-    def noise(self, key: Array, logits: Float[Array, " P"], concentration: float) -> Float[Array, " Z"]:
-        """One draw of noise over what is possible under `logits`."""
+        """Z, the numbers of one draw of noise: a probability for each choice; 0 where noise is not drawn."""
         ...
 
     def mixed(self, logits: Float[Array, " P"], noise: Float[Array, " Z"], fraction: Scalar) -> Float[Array, " _Q"]:
