@@ -98,13 +98,16 @@ def test_probabilities_of_all_actions_sum_to_one_and_entropy_is_their_mean_surpr
 
     def found(logits):
         logits = policy.masked(logits, jnp.arange(policy.num_choices_in_all) != 1)
-        forms = logits, policy.tempered(logits, 3.0), policy.noisy(jax.random.key(1), logits, 0.25, 0.3)
+        noisy = policy.noisy(jax.random.key(1), logits, 0.25, 0.3)
+        forms = logits, policy.tempered(logits, 3.0), noisy, policy.uniform_like(logits)
         return policy.entropy(logits), [policy.log_prob_words(form, jnp.asarray(words)) for form in forms]
 
     entropy, of_forms = jax.jit(found, compiler_options=QUICK)(random_logits(policy, 0))
     of_forms = [np.asarray(log_probs, np.float64) for log_probs in of_forms]
     for log_probs in of_forms:
         np.testing.assert_allclose(np.exp(log_probs).sum(), 1.0, rtol=1e-5)
+    uniform = of_forms[-1]
+    np.testing.assert_allclose(uniform[uniform > -np.inf], -np.log(2 * 6 * 4), rtol=1e-5)
     log_probs = of_forms[0]
     assert (log_probs == -np.inf).sum() == 6 * 4
     np.testing.assert_allclose(entropy, -np.sum(np.exp(log_probs) * np.maximum(log_probs, -1e9)), rtol=1e-4)

@@ -45,6 +45,7 @@ def forms(logits: list[float]) -> dict[str, jax.Array]:
         "noisy": noisy,
         "tempered": policy.tempered(own, 3.0),
         "noisy and tempered": policy.tempered(noisy, 0.5),
+        "uniform": policy.uniform_like(own),
     }
 
 
@@ -91,7 +92,7 @@ def test_nothing_is_nan_at_the_bounds_or_for_extreme_outputs_of_a_network(logits
     assert np.isfinite(policy.entropy(own)) and np.isfinite(jax.grad(policy.entropy)(own)).all()
 
 
-@pytest.mark.parametrize("form", ["own", "noisy", "tempered", "noisy and tempered"])
+@pytest.mark.parametrize("form", ["own", "noisy", "tempered", "noisy and tempered", "uniform"])
 def test_draws_follow_the_density(form):
     number, policy, logits = 40_000, Gaussian(1), forms([-1.0, 0.5])[form]
     uniforms = np.random.default_rng(0).random((1, number)).astype(np.float32)

@@ -115,6 +115,16 @@ class Autoregressive:
         base, noise, fraction, old = self._proposal(logits)
         return jnp.concatenate([base, noise, jnp.stack([fraction, old * temperature])])
 
+    def uniform_like(self, logits: Float[Array, " _P"]) -> Float[Array, " Q"]:
+        """Every conditional distribution all noise, and the noise the same for every possible choice."""
+        base = logits[: self.num_logits]
+        possible = [
+            jnp.exp(component.uniform_like(bias)) if component.num_noise else jnp.zeros(0)
+            for component, bias in zip(self.components, self._cut_biases(base), strict=True)
+        ]
+        even = [weights / jnp.maximum(jnp.sum(weights), 1.0) for weights in possible]
+        return jnp.concatenate([base, *even, jnp.array([1.0, 1.0])])
+
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " L"]) -> Float[Array, " P"]:
         biases, weights = jnp.split(logits, [self._product.num_logits])
         return jnp.concatenate([self._product.masked(biases, legal), weights])

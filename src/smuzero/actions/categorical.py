@@ -86,6 +86,9 @@ class FactoredCategorical:
     def tempered(self, logits: Float[Array, " P"], temperature: Scalar) -> Float[Array, " P"]:
         return (self.log_probs(logits) / temperature).reshape(-1)
 
+    def uniform_like(self, logits: Float[Array, " P"]) -> Float[Array, " P"]:
+        return jnp.where(logits > -jnp.inf, 0.0, -jnp.inf)
+
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " P"]) -> Float[Array, " P"]:
         return jnp.where(legal, logits, -jnp.inf)
 

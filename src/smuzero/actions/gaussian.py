@@ -110,6 +110,10 @@ class Gaussian:
         mean, log_scale, wide = self.moments(logits)
         return jnp.concatenate([mean, log_scale + 0.5 * jnp.log(jnp.asarray(temperature, jnp.float32)), wide])
 
+    def uniform_like(self, logits: Float[Array, " _P"]) -> Float[Array, " Q"]:
+        """Uniform over [-1, 1] in every dimension: a mixture that is nothing but its uniform part."""
+        return self.mixed(logits, jnp.zeros(0), 1.0)
+
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, "0"]) -> Float[Array, " P"]:
         return logits
 

@@ -41,7 +41,7 @@ class Policy(Protocol):
 
     @property
     def num_proposal_logits(self) -> int:
-        """Q, the length of what `noisy` and `tempered` give; P where it is of the same kind."""
+        """Q, the length of what `noisy`, `tempered` and `uniform_like` give; P where it is of the same kind."""
         ...
 
     @property
@@ -71,6 +71,10 @@ class Policy(Protocol):
 
     def tempered(self, logits: Float[Array, " _P"], temperature: Scalar) -> Float[Array, " _Q"]:
         """The proposal β = π^(1/τ) (Section 5.5), not normalised; each class says of what it takes the power."""
+        ...
+
+    def uniform_like(self, logits: Float[Array, " _P"]) -> Float[Array, " _Q"]:
+        """The uniform distribution over all actions that π can bring (Section 5.5)."""
         ...
 
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " L"]) -> Float[Array, " P"]:

@@ -71,6 +71,10 @@ class Product:
         pairs = self._with_logits(logits)
         return jnp.concatenate([part.tempered(own, temperature) for part, own in pairs])
 
+    def uniform_like(self, logits: Float[Array, " _P"]) -> Float[Array, " _Q"]:
+        pairs = self._with_logits(logits)
+        return jnp.concatenate([part.uniform_like(own) for part, own in pairs])
+
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " L"]) -> Float[Array, " P"]:
         masks = self._cut(legal, lambda part: part.num_choices_in_all)
         pairs = zip(self._with_logits(logits), masks, strict=True)
