@@ -17,7 +17,8 @@ from .gym_spaces import gymnasium_spaces, obeys, random_mask, same
 
 gym = gymnasium.spaces
 relaxed = hypothesis.settings(deadline=None)
-few = hypothesis.settings(deadline=None, max_examples=5)  # each compiles a program of its own
+WITHOUT_SHRINKING = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+few = hypothesis.settings(deadline=None, max_examples=5, phases=WITHOUT_SHRINKING)  # each compiles a program of its own
 QUICK = {"xla_backend_optimization_level": 0}
 """Compilation costs more than running does."""
 heads = st.sampled_from(["categorical", "gaussian"])

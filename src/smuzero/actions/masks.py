@@ -33,8 +33,8 @@ def flat_mask(space: ActionSpace, mask: Any) -> Bool[np.ndarray, " N"]:
 
 def policy_mask(space: ActionSpace, legal: Bool[np.ndarray, "*batch N"] | None) -> Bool[np.ndarray, "*batch L"] | None:
     """An environment's flat mask as a policy takes it: bins, which no mask forbids, are legal."""
-    if legal is None or not isinstance(space, Composite):
-        return legal
+    if legal is None:
+        return None
     parts, start = [], 0
     for leaf in leaves(space):
         size = sum(leaf.choices)

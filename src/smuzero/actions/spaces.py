@@ -59,7 +59,8 @@ def from_gymnasium(space: gymnasium.Space[Any], bins: int = 7, head: Head = "cat
 
 def decode_each(space: ActionSpace, actions: Num[np.ndarray, "E A"]) -> np.ndarray | list[Any]:
     """The environments' own actions for E action vectors: one array, or a list of tuples or dicts."""
-    if isinstance(space, Composite):
+    # An array of actions without axes would hand out bare numbers, which a Box of shape () does not take.
+    if isinstance(space, Composite) or getattr(space, "shape", None) == ():
         return [space.decode(action) for action in actions]
     return np.asarray(space.decode(actions))
 
