@@ -49,8 +49,8 @@ class Step(NamedTuple):
     """Environment frames this step took, action repeat counted."""
     observation: Num[np.ndarray, "E ..."]
     """To act on next: `next_observation`, or a new episode's first one where `is_last`."""
-    legal: Bool[np.ndarray, "E L"] | None
-    """Legal choices at `observation`; None where all are legal."""
+    legal: Bool[np.ndarray, "E N"] | None
+    """Legal choices at `observation`, as `smuzero.actions.masks` orders them; None where all are legal."""
 
 
 class Sequence(NamedTuple):

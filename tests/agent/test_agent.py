@@ -69,5 +69,5 @@ def test_observation_of_another_kind_is_refused(discrete, observation, message):
 
 @pytest.mark.parametrize("legal", [[True], [False] * 4])
 def test_mask_has_to_allow_one_of_all_choices(discrete, legal):
-    with pytest.raises(InvalidObservation, match="each of the 4 choices"):
+    with pytest.raises(InvalidObservation, match="each of its 4 choices"):
         discrete.act(np.zeros(3), legal)

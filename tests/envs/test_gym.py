@@ -93,7 +93,7 @@ def test_an_action_mask_of_the_wrong_length_is_refused():
         env.action_space = gymnasium.spaces.Discrete(4)
         return env
 
-    with pytest.raises(InvalidEnvironmentOutput, match="one entry for each of its 4 actions"):
+    with pytest.raises(InvalidEnvironmentOutput, match="one entry for each of its 4 choices"):
         make(broken, seed=0).reset()
 
 

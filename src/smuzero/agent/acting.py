@@ -23,7 +23,7 @@ from smuzero.search.settings import SearchSettings
 class Decision(NamedTuple):
     """What E agents decided, and what the replay has to remember of it."""
 
-    action: Int[Array, "E A"]
+    action: Num[Array, "E A"]
     words: UInt32[Array, "E K W"]
     """The root's sampled actions, packed."""
     visits: Float[Array, "E K"]
@@ -39,7 +39,7 @@ class Decision(NamedTuple):
 
 
 Observations = Num[Array, "E ..."] | Num[np.ndarray, "E ..."]
-Legal = Bool[Array, "E P"] | Bool[np.ndarray, "E P"] | None
+Legal = Bool[Array, "E L"] | Bool[np.ndarray, "E L"] | None
 Act = Callable[[Params, PRNGKeyArray, Observations, Legal], Decision]
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from smuzero.actions.distributions import Policy
-from smuzero.actions.spaces import ActionSpace
+from smuzero.actions.masks import flat_mask, policy_mask
+from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import choose_slot, evaluation_settings, make_plan
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import SearchResult
@@ -32,8 +33,8 @@ class Plan(NamedTuple):
 
     action: Any
     """The most visited action, in the environment's own space; what `act` returns."""
-    actions: Num[np.ndarray, "n ..."]
-    """All distinct sampled actions, in the environment's own space."""
+    actions: Num[np.ndarray, "n ..."] | list[Any]
+    """All distinct sampled actions, in the environment's own space: one array, or a list of tuples or dicts."""
     count: Int[np.ndarray, " n"]
     """How often each was drawn."""
     prior: Float[np.ndarray, " n"]
@@ -79,8 +80,8 @@ class Agent:
         """One action, in the environment's own space.
 
         `observation` is one of the environment's, flat as `smuzero.make_env` gives
-        it; `legal` says for each discrete action whether it may be taken. Raises
-        InvalidObservation.
+        it; `legal` is a mask in the form of Gymnasium's `info["action_mask"]`, which
+        says for each choice whether it may be taken. Raises InvalidObservation.
         """
         found = self._search(observation, legal)
         return self.space.decode(np.asarray(found.action[0, self._chosen(found)]))
@@ -93,7 +94,7 @@ class Agent:
         slot = np.flatnonzero(found.count[0] > 0)
         return Plan(
             action=self.space.decode(found.action[0, chosen]),
-            actions=np.asarray(self.space.decode(found.action[0, slot])),
+            actions=decode_each(self.space, found.action[0, slot]),
             count=found.count[0, slot],
             prior=found.prior[0, slot],
             visits=found.visits[0, slot],
@@ -132,11 +133,9 @@ class Agent:
             )
         return array
 
-    def _checked_mask(self, legal: Any) -> Bool[np.ndarray, " P"]:
-        mask = np.asarray(legal, np.bool_)
-        if mask.shape != (self.policy.num_logits,) or not mask.any():
-            raise InvalidObservation(
-                f"legal is {legal!r}, but has to say for each of the {self.policy.num_logits} choices whether it may "
-                "be taken, and allow at least one."
-            )
-        return mask
+    def _checked_mask(self, legal: Any) -> Bool[np.ndarray, " L"]:
+        try:
+            flat = flat_mask(self.space, legal)
+        except ValueError as error:
+            raise InvalidObservation(f"legal is no mask of this agent's actions. {error}") from error
+        return policy_mask(self.space, flat)  # pyright: ignore[reportReturnType]  (a mask was given)

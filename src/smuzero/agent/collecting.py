@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smuzero.actions.spaces import ActionSpace
+from smuzero.actions.masks import policy_mask
+from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import Decision
 from smuzero.envs.pool import Pool
 from smuzero.types import Sequence
@@ -31,7 +32,8 @@ class Collector:
 
     def __init__(self, pool: Pool, space: ActionSpace, max_length: int):
         self._pool, self._space, self._max_length = pool, space, max_length
-        self.observation, self.legal = pool.reset()
+        self.observation, legal = pool.reset()
+        self.legal = policy_mask(space, legal)
         self._length = np.zeros(pool.num_envs, np.int64)
         self._return = np.zeros(pool.num_envs)
         self._rows: dict[str, np.ndarray] = {}
@@ -39,7 +41,7 @@ class Collector:
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
         before = self.observation
-        step = self._pool.step(np.asarray(self._space.decode(np.asarray(decision.action))))
+        step = self._pool.step(decode_each(self._space, np.asarray(decision.action)))
         self._record(
             observation=before,
             action=decision.action,
@@ -51,7 +53,7 @@ class Collector:
         )
         self._length += 1
         self._return += step.reward
-        self.observation, self.legal = step.observation, step.legal
+        self.observation, self.legal = step.observation, policy_mask(self._space, step.legal)
 
         complete = np.flatnonzero(step.is_last | (self._length == self._max_length)).tolist()
         sequences = [self._cut(index, step.next_observation[index]) for index in complete]
@@ -98,5 +100,5 @@ class Collector:
             if self._length[index]:
                 lost.append(self._cut(index, state["pool"]["observation"][index]))
             self._return[index] = 0.0
-        self.observation, self.legal = self._pool.observation, self._pool.legal
+        self.observation, self.legal = self._pool.observation, policy_mask(self._space, self._pool.legal)
         return lost

@@ -42,7 +42,7 @@ class EnvStep(NamedTuple):
     """The episode ended with this step."""
     frames: int
     """Environment frames this step took, action repeat counted."""
-    legal: Bool[np.ndarray, " L"] | None
+    legal: Bool[np.ndarray, " N"] | None
     """Legal choices at `observation`; None where all are legal."""
 
 
@@ -54,8 +54,8 @@ class Env(abc.ABC):
     """
 
     spec: EnvSpec
-    legal: Bool[np.ndarray, " L"] | None = None
-    """Legal choices at the latest observation; None where all are legal."""
+    legal: Bool[np.ndarray, " N"] | None = None
+    """Legal choices at the latest observation, one entry for each choice that a mask can forbid; None where all are."""
 
     @abc.abstractmethod
     def reset(self) -> Num[np.ndarray, "..."]:

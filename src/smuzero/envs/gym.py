@@ -1,8 +1,10 @@
 """Any Gymnasium environment: `gym:ID`, or one that a factory of the user's makes.
 
 Observations become one flat float32 vector: a Box is flattened, a Discrete one
-one-hot. `terminated` is a discount of 0, `truncated` a discount of 1. Where the
-action space is Discrete, `info["action_mask"]` says which actions are legal.
+one-hot. `terminated` is a discount of 0, `truncated` a discount of 1. Which actions
+are legal, `info["action_mask"]` says, in the form of Gymnasium's own
+`space.sample(mask)`: an array for a Discrete space, a tuple or dict of masks for
+a Tuple or Dict (`smuzero.actions.masks` has all forms).
 
 Gymnasium environments give no state. Every episode therefore takes its seed from
 the environment's seed and the number of the episode: `restore` cannot go on in
@@ -10,6 +12,7 @@ the middle of an episode, but the episodes after it are the ones that would have
 followed, first observation for first observation.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +21,8 @@ import gymnasium
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from smuzero.actions.masks import flat_mask
+from smuzero.actions.spaces import ActionSpace, from_gymnasium
 from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, UnknownEnvironment, UnsupportedObservationSpace
 from smuzero.envs.registry import EnvFactory, near_names
 from smuzero.types import EnvSpec, UserError
@@ -62,7 +67,6 @@ class GymEnv(Env):
         self._env = env
         self._seed = seed
         self._episode = 0
-        self._num_actions = int(env.action_space.n) if isinstance(env.action_space, gymnasium.spaces.Discrete) else None
 
     def reset(self) -> Float32[np.ndarray, " D"]:
         entropy = np.random.SeedSequence([self._seed, self._episode]).generate_state(1)[0]
@@ -102,17 +106,22 @@ class GymEnv(Env):
             )
         return flat
 
-    def _legal(self, info: dict[str, Any], is_last: bool) -> Bool[np.ndarray, " L"] | None:
+    @functools.cached_property
+    def _space(self) -> ActionSpace:
+        return from_gymnasium(self.spec.action_space)
+
+    def _legal(self, info: dict[str, Any], is_last: bool) -> Bool[np.ndarray, " N"] | None:
         mask = info.get("action_mask")
-        if mask is None or self._num_actions is None:
+        # After the last step nothing is done, and a mask may well allow nothing.
+        if mask is None or is_last:
             return None
-        legal = np.array(mask, dtype=bool)
-        if legal.shape != (self._num_actions,) or not (is_last or legal.any()):
+        try:
+            return flat_mask(self._space, mask)
+        except ValueError as error:
             raise InvalidEnvironmentOutput(
-                f"The environment {self.spec.name!r} gave the action mask {mask}, but a mask has one entry for each "
-                f"of its {self._num_actions} actions and allows at least one."
-            )
-        return legal
+                f'The environment {self.spec.name!r} gave an info["action_mask"] that does not fit its action space '
+                f"{self.spec.action_space}. {error}"
+            ) from error
 
 
 def _flat(space: gymnasium.Space[Any], name: str) -> tuple[int, Callable[[Any], Float32[np.ndarray, " D"]]]:

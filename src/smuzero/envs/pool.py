@@ -29,15 +29,15 @@ class Pool(abc.ABC):
     num_envs: int
     observation: Num[np.ndarray, "E ..."]
     """To act on next."""
-    legal: Bool[np.ndarray, "E L"] | None
+    legal: Bool[np.ndarray, "E N"] | None
     """Legal choices at `observation`; None where all are legal."""
 
     @abc.abstractmethod
-    def reset(self) -> tuple[Num[np.ndarray, "E ..."], Bool[np.ndarray, "E L"] | None]:
+    def reset(self) -> tuple[Num[np.ndarray, "E ..."], Bool[np.ndarray, "E N"] | None]:
         """Starts a new episode everywhere: the first observations, and what is legal there."""
 
     @abc.abstractmethod
-    def step(self, actions: Num[np.ndarray, "E ..."]) -> Step:
+    def step(self, actions: Num[np.ndarray, "E ..."] | list[Any]) -> Step:
         """Answers one action of the environments' own space for each environment."""
 
     @abc.abstractmethod
@@ -102,7 +102,7 @@ class LocalPool(Pool):
         self.legal = self._stack_legal()
         return self.observation, self.legal
 
-    def step(self, actions: Num[np.ndarray, "E ..."]) -> Step:
+    def step(self, actions: Num[np.ndarray, "E ..."] | list[Any]) -> Step:
         if len(actions) != self.num_envs:
             raise ValueError(f"A pool of {self.num_envs} environments was given {len(actions)} actions.")
         steps = [env.step(action) for env, action in zip(self._envs, actions, strict=True)]
@@ -145,7 +145,7 @@ class LocalPool(Pool):
             observation[index] = self._envs[index].reset()
         return observation
 
-    def _stack_legal(self) -> Bool[np.ndarray, "E L"] | None:
+    def _stack_legal(self) -> Bool[np.ndarray, "E N"] | None:
         masks = [env.legal for env in self._envs]
         length = next((len(mask) for mask in masks if mask is not None), None)
         if length is None:

@@ -58,7 +58,7 @@ class WorkerPool(Pool):
         self.legal = self._join_legal([legal for _, legal in answers])
         return self.observation, self.legal
 
-    def step(self, actions: Num[np.ndarray, "E ..."]) -> Step:
+    def step(self, actions: Num[np.ndarray, "E ..."] | list[Any]) -> Step:
         if len(actions) != self.num_envs:
             raise ValueError(f"A pool of {self.num_envs} environments was given {len(actions)} actions.")
         steps = [Step(*answer) for answer in self._ask("step", [(actions[share],) for share in self._shares])]
@@ -94,7 +94,7 @@ class WorkerPool(Pool):
             pipe.close()
         self._processes, self._pipes = [], []
 
-    def _join_legal(self, parts: Sequence[Bool[np.ndarray, "_ L"] | None]) -> Bool[np.ndarray, "E L"] | None:
+    def _join_legal(self, parts: Sequence[Bool[np.ndarray, "_ N"] | None]) -> Bool[np.ndarray, "E N"] | None:
         """The masks of all shares in one; all is legal in a share that has none."""
         length = next((part.shape[1] for part in parts if part is not None), None)
         if length is None:

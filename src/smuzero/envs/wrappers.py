@@ -1,10 +1,13 @@
 """What is done to every environment alike: repeating actions, and refusing numbers that are none."""
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
+from smuzero.actions.masks import allows
+from smuzero.actions.spaces import ActionSpace, from_gymnasium
 from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Wrapper
 
 
@@ -35,7 +38,11 @@ class ActionRepeat(Wrapper):
     def _is_legal(self, action: Any, step: EnvStep) -> bool:
         if step.legal is None:
             return True
-        return bool(step.legal[action - getattr(self.spec.action_space, "start", 0)])
+        return allows(self._space, self._space.encode(action), step.legal)
+
+    @functools.cached_property
+    def _space(self) -> ActionSpace:
+        return from_gymnasium(self.spec.action_space)
 
 
 class CheckFinite(Wrapper):
@@ -81,6 +88,8 @@ class CheckFinite(Wrapper):
             f"its episode: {entries}"
         )
         message += f" ({len(where)} of {array.size} entries)." if array.size > 1 else "."
-        if action is not None:
+        if isinstance(action, tuple | dict):
+            message += f" The action was {action}."
+        elif action is not None:
             message += f" The action was {np.array2string(np.asarray(action), threshold=20)}."
         return InvalidEnvironmentOutput(message + " Learning needs finite numbers: mend the environment.")

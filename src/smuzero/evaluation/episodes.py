@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from smuzero.actions.spaces import ActionSpace
+from smuzero.actions.masks import policy_mask
+from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import Act
 from smuzero.envs.pool import Pool
 
@@ -27,8 +28,8 @@ def play_episodes(
     observation, legal = pool.reset()
     while any(len(done) < due for done, due in zip(returns, share, strict=True)):
         key, act_key = jax.random.split(key)
-        action = np.asarray(act(params, act_key, observation, legal).action)
-        step = pool.step(np.asarray(space.decode(action)))
+        action = np.asarray(act(params, act_key, observation, policy_mask(space, legal)).action)
+        step = pool.step(decode_each(space, action))
         observation, legal = step.observation, step.legal
         running += step.reward
         for index in np.flatnonzero(step.is_last):

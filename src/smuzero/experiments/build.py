@@ -18,7 +18,7 @@ from smuzero.envs import make_pool
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.evaluation.episodes import play_episodes
-from smuzero.experiments.config import Config
+from smuzero.experiments.config import Config, InvalidSetting
 from smuzero.experiments.recipe import Recipe
 from smuzero.networks.model import Network, Params, make_network
 from smuzero.replay.buffer import Buffer
@@ -37,8 +37,16 @@ def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool:
 def build_network(
     config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace
 ) -> tuple[Policy, Network]:
-    """The kind of policy that suits the actions, and the network for both."""
-    policy = make_policy(space)
+    """The kind of policy that suits the actions, and the network for both.
+
+    Raises InvalidSetting where the actions are too many for what is asked of them.
+    """
+    try:
+        policy = make_policy(space, config.acting.structure)
+        if config.search.enumerate_actions:
+            policy.enumerate_words()
+    except ValueError as error:
+        raise InvalidSetting(str(error)) from error
     return policy, make_network(config.network, observation_shape, policy)
 
 

@@ -9,7 +9,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from smuzero.agent.improvement import ImprovementSettings
 from smuzero.agent.learner import LearnerSettings
@@ -35,12 +35,20 @@ class ActingSettings:
     """Worker processes the environments are spread over; 0 steps them in this process."""
     action_repeat: int = 1
     """Frames each action is held; the paper's is 1."""
+    head: Literal["categorical", "gaussian"] = "categorical"
+    """Policy of a continuous action: bins (Section 6.3), or a tanh-squashed Gaussian (Appendix A.1)."""
     bins: int = 7
-    """Bins of each dimension of a continuous action (Section 6.3)."""
+    """Bins of each dimension of a continuous action with the categorical head (Section 6.3)."""
+    structure: Literal["factored", "autoregressive"] = "factored"
+    """Whether an action's components are drawn independently, or each given those before it."""
     temperature: float = 1.0
     """Actions are drawn from N^(1/temperature); the paper's is 1 (Section 5.3)."""
 
     def __post_init__(self):
+        known = {"head": ("categorical", "gaussian"), "structure": ("factored", "autoregressive")}
+        for name, options in known.items():
+            if getattr(self, name) not in options:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {' or '.join(map(repr, options))}.")
         for name, least in (("num_envs", 1), ("num_workers", 0), ("action_repeat", 1), ("bins", 2), ("temperature", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {least}.")

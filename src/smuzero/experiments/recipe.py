@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from smuzero.actions.spaces import ActionSpace, BinnedBox, Discrete
+from smuzero.actions.spaces import ActionSpace, BinnedBox, Composite, Discrete, MultiDiscrete, SquashedBox
 from smuzero.experiments import config as settings
 from smuzero.experiments.config import Config
 from smuzero.runtime.durable import DamagedFile
@@ -31,9 +31,6 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values."""
-        fields = dataclasses.asdict(self.space) | {"kind": type(self.space).__name__}
-        if isinstance(self.space, BinnedBox):
-            fields["dtype"] = self.space.dtype.name
         return {
             "format": FORMAT,
             "env": self.env,
@@ -41,7 +38,7 @@ class Recipe:
             "seed": self.seed,
             "preset": self.preset,
             "observation_shape": list(self.observation_shape),
-            "action_space": fields,
+            "action_space": _space_to_json(self.space),
             "settings": settings.to_json(self.config),
         }
 
@@ -66,11 +63,25 @@ def from_json(value: Mapping[str, Any], where: object) -> Recipe:
         raise DamagedFile(f"{where} is no configuration of a run ({error!r}): it was changed by hand.") from error
 
 
+_SPACES = {kind.__name__: kind for kind in (Discrete, MultiDiscrete, BinnedBox, SquashedBox, Composite)}
+
+
+def _space_to_json(space: ActionSpace) -> dict[str, Any]:
+    """The space's fields and its kind; members of a composite space likewise."""
+    fields = {field.name: getattr(space, field.name) for field in dataclasses.fields(space)}
+    if "dtype" in fields:
+        fields["dtype"] = fields["dtype"].name
+    if isinstance(space, Composite):
+        fields["members"] = [_space_to_json(member) for member in space.members]
+    return fields | {"kind": type(space).__name__}
+
+
 def _space(fields: Mapping[str, Any]) -> ActionSpace:
-    kinds = {kind.__name__: kind for kind in (Discrete, BinnedBox)}
     given: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in fields.items() if name != "kind"
     }
     if "dtype" in given:
         given["dtype"] = np.dtype(given["dtype"])
-    return kinds[fields["kind"]](**given)
+    if "members" in given:
+        given["members"] = tuple(_space(member) for member in given["members"])
+    return _SPACES[fields["kind"]](**given)

@@ -44,7 +44,7 @@ def make_recipe(env: str | EnvFactory, config: Config, preset: str, seed: int, p
         preset=preset,
         config=config,
         observation_shape=pool.spec.observation_shape,
-        space=spaces.from_gymnasium(pool.spec.action_space, config.acting.bins),
+        space=spaces.from_gymnasium(pool.spec.action_space, config.acting.bins, config.acting.head),
     )
 
 

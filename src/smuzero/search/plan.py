@@ -66,13 +66,13 @@ def search(
     model: Model,
     settings: SearchSettings | None = None,
     *,
-    legal: Bool[Array, "B P"] | None = None,
+    legal: Bool[Array, "B L"] | None = None,
 ) -> SearchResult:
     """Plan from `root`, a batch of model states (pytree of `[B, ...]`).
 
-    `legal` restricts the root's actions, one entry per policy logit; every state
-    needs a legal one. A model that knows the rules restricts inner nodes itself,
-    by logits of -inf.
+    `legal` restricts the root's actions, one entry per choice of the policy's
+    categorical components, each of which needs a legal one. A model that knows the
+    rules restricts inner nodes itself, by logits of -inf.
     """
     settings = SearchSettings() if settings is None else settings
     noise_key, draw_key = jax.random.split(key)
@@ -143,8 +143,8 @@ def corrected_visits(found: SearchResult) -> Float[Array, "B K"]:
 
 
 def _root_logits(
-    key: Array, policy: Policy, logits: Float[Array, "B P"], legal: Bool[Array, "B P"] | None, settings: SearchSettings
-) -> Float[Array, "B P"]:
+    key: Array, policy: Policy, logits: Float[Array, "B P"], legal: Bool[Array, "B L"] | None, settings: SearchSettings
+) -> Float[Array, "B _Q"]:
     """π at the root: legal actions only, noise mixed in before β is formed (Section 5.5)."""
     if legal is not None:
         logits = jax.vmap(policy.masked)(logits, legal)

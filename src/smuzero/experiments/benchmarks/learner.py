@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from smuzero.actions.distributions import make_policy
-from smuzero.actions.spaces import ActionSpace, BinnedBox
+from smuzero.actions.spaces import BinnedBox
 from smuzero.agent.learner import init_learner
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
@@ -40,7 +40,7 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
     policy, network = build.build_network(config, OBSERVATION_SHAPE, SPACE)
     state = init_learner(network, config.learner, jax.random.key(0))
     windows = random_windows(config, OBSERVATION_SHAPE, SPACE)
-    update = build_update(config, policy, network)
+    update = build.build_update(config, policy, network)
     lowered = update.lower(state, windows)  # pyright: ignore[reportFunctionMemberAccess]
     flops = float(lowered.cost_analysis()["flops"])
     state, *_ = jax.block_until_ready(update(state, windows))
@@ -68,12 +68,12 @@ def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8) -> float:
     return 2.0 * size**3 / best
 
 
-def random_windows(config: Config, observation_shape: tuple[int, ...], space: ActionSpace) -> Windows:
+def random_windows(config: Config, observation_shape: tuple[int, ...], space: BinnedBox) -> Windows:
     """A full batch of made-up windows in the shapes a replay gives."""
     policy = make_policy(space)
     random, sizes = np.random.default_rng(0), config.learner
     batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, config.search.num_samples
-    actions = random.integers(0, space.num_choices, (batch, unroll + 1, samples, policy.size), dtype=np.int32)
+    actions = random.integers(0, space.choices[0], (batch, unroll + 1, samples, policy.size), dtype=np.int32)
     with jax.numpy_dtype_promotion("standard"):
         words = np.asarray(jax.jit(policy.pack)(actions))
     visits = random.multinomial(config.search.num_simulations, np.full(samples, 1 / samples), (batch, unroll + 1))
