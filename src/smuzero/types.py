@@ -65,6 +65,8 @@ class Sequence(NamedTuple):
     visits: Float32[np.ndarray, "T K"]
     """What the policy is to learn of the actions in `words`, on any scale: visits, or an operator's weights."""
     root_value: Float32[np.ndarray, " T"]
+    legal: Bool[np.ndarray, "T L"] | None = None
+    """Legal choices at each action, where a fresh search has to know them; None where all are legal."""
 
 
 class Windows(NamedTuple):
@@ -95,3 +97,5 @@ class Windows(NamedTuple):
     """Importance weights of prioritised replay."""
     index: Int[np.ndarray, " B"]
     """Where each window starts, to hand back with new priorities."""
+    legal: Bool[np.ndarray, "B U+1 L"] | None = None
+    """Past the end: all. None where all are legal everywhere."""

@@ -97,6 +97,17 @@ def test_stored_visits_do_not_matter_where_everything_is_searched_anew():
     assert losses[0] == losses[1]
 
 
+def test_a_fresh_search_draws_legal_actions_only(params):
+    legal = np.random.default_rng(0).random((B, U + 1, 2, 3)) < 0.5
+    legal[..., 0] |= ~legal.any(axis=-1)
+    windows = make_windows()._replace(legal=legal.reshape(B, U + 1, 6))
+    fresh = make_reanalyse(NETWORK, POLICY, settings(1.0), ACTING, MPO, GAMMA)(params, jax.random.key(5), windows)
+    actions = np.asarray(POLICY.unpack(fresh.words))
+    for dim in range(2):
+        chosen = np.take_along_axis(legal[:, :, dim], actions[..., dim], axis=-1)
+        assert chosen.all()
+
+
 def test_steps_past_the_asked_number_teach_the_policy_nothing(params):
     asked = dataclasses.replace(settings(1.0), num_steps=1)
     fresh = make_reanalyse(NETWORK, POLICY, asked, ACTING, MPO, GAMMA)(params, jax.random.key(5), make_windows())

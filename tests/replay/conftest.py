@@ -22,8 +22,9 @@ def _make_sequence(
         reward=rng.normal(size=num_steps).astype(np.float32),
         discount=discount,
         words=rng.integers(1, 2**32, (num_steps, num_samples, num_words), dtype=np.uint32),
-        visits=rng.integers(1, 50, (num_steps, num_samples), dtype=np.int32),
+        visits=rng.integers(1, 50, (num_steps, num_samples), dtype=np.int32).astype(np.float32),
         root_value=rng.normal(size=num_steps).astype(np.float32),
+        legal=rng.random((num_steps, 4)) < 0.7,
     )
 
 

@@ -10,7 +10,7 @@ from smuzero.types import Windows
 def naive_window(sequence, start, unroll, n_step):
     """One window, row by row; actions past the end are None."""
     length = len(sequence.action)
-    rows = {name: [] for name in Windows._fields[:-2]}
+    rows = {name: [] for name in Windows._fields if name not in ("weight", "index")}
     for k in range(unroll + n_step + 1):
         t = start + k
         inside = t < length
@@ -25,6 +25,7 @@ def naive_window(sequence, start, unroll, n_step):
             rows["words"].append(sequence.words[t] if inside else np.zeros_like(sequence.words[0]))
             rows["visits"].append(sequence.visits[t] if inside else np.zeros_like(sequence.visits[0]))
             rows["root_value"].append(sequence.root_value[t] if inside else 0)
+            rows["legal"].append(sequence.legal[t] if inside else np.ones(4, bool))
     rows["is_terminal"] = sequence.discount[-1] == 0
     return rows
 
@@ -78,6 +79,7 @@ def test_windows_have_the_shapes_and_dtypes_of_the_types_module(make_sequence):
         "root_value": ((6, 5), "float32"),
         "weight": ((6,), "float32"),
         "index": ((6,), "int64"),
+        "legal": ((6, 5, 4), "bool"),
     }
 
 
@@ -129,3 +131,10 @@ def test_actions_past_the_end_are_uniform_over_all_stored_steps(make_sequence, c
     assert counts[~is_stored].sum() == 0
     mean = np.full(7, counts.sum() / 7)
     assert (np.abs(counts[is_stored] - mean) <= count_tolerance(mean)).all()
+
+
+def test_nothing_is_stored_of_masks_where_every_choice_is_legal(make_sequence):
+    buffer = Buffer(ReplaySettings(max_sequences=2, max_length=9), 0)
+    buffer.add(make_sequence(0, 9)._replace(legal=None))
+    assert buffer.sample(6, 4, 3).legal is None
+    assert buffer.state()["legal"].size == 0

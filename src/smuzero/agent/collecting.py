@@ -40,7 +40,7 @@ class Collector:
 
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
-        before = self.observation
+        before, masks = self.observation, {} if self.legal is None else {"legal": self.legal}
         step = self._pool.step(decode_each(self._space, np.asarray(decision.action)))
         self._record(
             observation=before,
@@ -50,6 +50,7 @@ class Collector:
             words=decision.words,
             visits=decision.visits,
             root_value=decision.value,
+            **masks,
         )
         self._length += 1
         self._return += step.reward

@@ -88,7 +88,11 @@ def make_reanalyse(
         observation = jnp.asarray(windows.observation)[:num_windows, :num_steps]
         rows = observation.reshape(num_windows * num_steps, *observation.shape[2:])
         root = jax.vmap(network.represent, in_axes=(None, 0))(params, rows)
-        found = search(key, root, search_model(network, policy, params, discount), fresh_search)
+        legal = None
+        if windows.legal is not None:
+            masks = jnp.asarray(windows.legal)[:num_windows, :num_steps]
+            legal = masks.reshape(num_windows * num_steps, masks.shape[-1])
+        found = search(key, root, search_model(network, policy, params, discount), fresh_search, legal=legal)
         probs = improved_policy(found, improvement, fresh_search)
         # Q is -inf where there is no estimate, and such an action has probability 0.
         value = jnp.sum(probs * jnp.where(probs > 0, found.q, 0.0), axis=-1)

@@ -17,10 +17,11 @@ _DTYPES = {
     "words": np.uint32,
     "visits": np.float32,
     "root_value": np.float32,
+    "legal": np.bool_,
 }
 """Observations and actions keep the dtype in which they first come."""
 
-_NUM_AXES = {"action": 2, "reward": 1, "discount": 1, "words": 3, "visits": 2, "root_value": 1}
+_NUM_AXES = {"action": 2, "reward": 1, "discount": 1, "words": 3, "visits": 2, "root_value": 1, "legal": 2}
 
 
 def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Sequence:
@@ -29,6 +30,8 @@ def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Seq
     Raises ValueError for a sequence that contradicts itself, is empty or longer
     than `max_length`, or whose rows have other shapes than those `stored`.
     """
+    if sequence.legal is None:
+        sequence = sequence._replace(legal=np.ones((len(sequence.action), 0), np.bool_))
     arrays = {name: _converted(name, np.asarray(field)) for name, field in sequence._asdict().items()}
     sequence = Sequence(**arrays)
     num_steps = len(sequence.action)

@@ -52,7 +52,13 @@ def gather(
         root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
         weight=weight,
         index=index,
+        legal=_take_steps(stored.legal, row[:, at_root], is_step[:, at_root], 1) if _has_masks(stored) else None,
     )
+
+
+def _has_masks(stored: Sequence) -> bool:
+    """Where all choices are always legal, nothing is stored of it."""
+    return stored.legal is not None and stored.legal.shape[-1] > 0
 
 
 def _rows(array: np.ndarray, slot: np.ndarray, step: np.ndarray) -> np.ndarray:

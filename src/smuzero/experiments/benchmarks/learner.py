@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from smuzero.actions.distributions import make_policy
-from smuzero.actions.spaces import BinnedBox
+from smuzero.actions.spaces import ActionSpace, BinnedBox
 from smuzero.agent.learner import init_learner
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
@@ -68,18 +68,18 @@ def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8) -> float:
     return 2.0 * size**3 / best
 
 
-def random_windows(config: Config, observation_shape: tuple[int, ...], space: BinnedBox) -> Windows:
+def random_windows(config: Config, observation_shape: tuple[int, ...], space: ActionSpace) -> Windows:
     """A full batch of made-up windows in the shapes a replay gives."""
     policy = make_policy(space)
     random, sizes = np.random.default_rng(0), config.learner
     batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, config.search.num_samples
-    actions = random.integers(0, space.choices[0], (batch, unroll + 1, samples, policy.size), dtype=np.int32)
-    with jax.numpy_dtype_promotion("standard"):
-        words = np.asarray(jax.jit(policy.pack)(actions))
+    numbers = random.random((batch, unroll + 1, policy.num_uniforms, samples), np.float32)
+    draw = jax.vmap(jax.vmap(policy.sample_words, in_axes=(None, 0)), in_axes=(None, 0))
+    words = np.asarray(jax.jit(draw)(jnp.zeros(policy.num_logits), numbers))
     visits = random.multinomial(config.search.num_simulations, np.full(samples, 1 / samples), (batch, unroll + 1))
     return Windows(
         observation=random.normal(size=(batch, unroll + n_step + 1, *observation_shape)).astype(np.float32),
-        action=actions[:, :unroll, 0],
+        action=np.asarray(policy.unpack(jnp.asarray(words[:, :unroll, 0]))),
         reward=random.random((batch, unroll + n_step), np.float32),
         discount=np.ones((batch, unroll + n_step), np.float32),
         is_step=np.ones((batch, unroll + n_step + 1), np.bool_),
