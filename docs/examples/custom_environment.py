@@ -58,7 +58,8 @@ class Tanks(gymnasium.Env[np.ndarray, dict[str, Any]]):
         return {"action_mask": {"tank": self.is_open.astype(np.int8), "amount": None}}
 
 
-gymnasium.register("Tanks-v0", Tanks)
+if "Tanks-v0" not in gymnasium.registry:  # where this file is run a second time in one process
+    gymnasium.register("Tanks-v0", Tanks)
 
 SETTINGS = {
     "acting.head": "gaussian",

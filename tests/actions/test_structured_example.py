@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,8 +14,10 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "structured_actions.
 
 def test_only_couriers_who_tell_each_other_get_past_the_bound_of_independent_ones():
     example = runpy.run_path(str(EXAMPLE))
-    assert example["train"]("factored") <= 0.25
-    assert example["train"]("autoregressive") > 0.65
+    # Optax mixes integers and floats.
+    with jax.numpy_dtype_promotion("standard"):
+        assert example["train"]("factored") <= 0.25
+        assert example["train"]("autoregressive") > 0.65
 
 
 def test_no_factored_policy_delivers_more_than_a_quarter():
