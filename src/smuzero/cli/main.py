@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("smuzero.cli.resume:main", "go on with a run from its last checkpoint"),
     "evaluate": ("smuzero.cli.evaluate:main", "play whole episodes with a trained agent"),
     "report": ("smuzero.cli.report:main", "draw the learning curves of runs"),
+    "envs": ("smuzero.cli.envs:main", "list environments by family or by the paper's sets"),
     "bench": ("smuzero.cli.bench:main", "time the search, the learner or the environments on this machine"),
     "doctor": ("smuzero.cli.doctor:main", "say what this machine has, and what is missing"),
     "demo": ("smuzero.cli.demo:main", "watch an agent learn cartpole.swingup in a few minutes"),

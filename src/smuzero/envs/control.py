@@ -7,6 +7,10 @@ action space is the suite's own box (not always [−1, 1]: the quadruped's reach
 A state goes on exactly, bit for bit, in a fresh environment: MuJoCo's integration
 state (the solver's warm start among it), the task's random numbers and attributes,
 and every part of the model that the task has changed, such as the place of a target.
+
+Options: `stepping=fast` (the default) computes observation and reward by
+`smuzero.envs.fast_control` where that knows the domain, `stepping=plain` leaves all
+of it to dm_control; `stack=4` shows the last 4 observations at once.
 """
 
 import contextlib
@@ -15,26 +19,50 @@ import math
 import types
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, MissingExtra, UnknownEnvironment
+from smuzero.envs import task_sets
+from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, MissingExtra, UnknownEnvironment
+from smuzero.envs.fast_control import Kernel, kernel_for
+from smuzero.envs.options import one_of, split_options
 from smuzero.envs.registry import near_names
+from smuzero.envs.wrappers import stacked
 from smuzero.types import EnvSpec, UserError
 
 _FIXED_MODEL_ARRAYS = ("bvh", "flex", "mesh", "names", "oct", "skin", "tex", "text")
 """Prefixes of a model's geometry, textures and names: megabytes that no task changes."""
 
 
-def make_control(name: str, seed: int) -> "ControlEnv":
+OPTIONS = {"stepping": "fast", "stack": 1}
+
+
+def make_control(name: str, seed: int) -> Env:
     """Makes the suite's task `domain.task`.
 
     Raises UnknownEnvironment, naming near tasks, and MissingExtra without dm_control.
     """
-    suite = _import_suite()
+    task, options = split_options("dmc", name, OPTIONS)
+    stepping = one_of(f"dmc:{name}", "stepping", options["stepping"], ("fast", "plain"))
+    env = load(task, seed)
+    kernel = kernel_for(task.partition(".")[0], env.physics, env.task) if stepping == "fast" else None
+    made = FastControlEnv(env, f"dmc:{name}", kernel) if kernel else ControlEnv(env, f"dmc:{name}")
+    return stacked(made, options["stack"])
+
+
+def list_control() -> list[Listed]:
+    """All tasks of the suite, with the sets that each belongs to."""
+    names = [".".join(names) for names in import_suite().ALL_TASKS]
+    return [Listed(f"dmc:{name}", task_sets.tags(name)) for name in names]
+
+
+def load(name: str, seed: int) -> Any:
+    """dm_control's own environment for `domain.task`, its random numbers seeded."""
+    suite = import_suite()
     domain, _, task = name.partition(".")
     if (domain, task) not in suite.ALL_TASKS:
         known = [f"{domain}.{task}" for domain, task in suite.ALL_TASKS]
@@ -44,9 +72,8 @@ def make_control(name: str, seed: int) -> "ControlEnv":
         else:
             near += f" The domains are {', '.join(suite.TASKS_BY_DOMAIN)}."
         raise UnknownEnvironment(f"The DeepMind Control Suite has no task {name!r} (domain.task).{near}")
-    with _quiet():
-        env = suite.load(domain, task, task_kwargs={"random": np.random.RandomState(seed)})
-    return ControlEnv(env, f"dmc:{name}")
+    with quiet():
+        return suite.load(domain, task, task_kwargs={"random": np.random.RandomState(seed)})
 
 
 class ControlEnv(Env):
@@ -58,6 +85,7 @@ class ControlEnv(Env):
         parts = [math.prod(part.shape) for part in env.observation_spec().values()]
         self.spec = EnvSpec(name, (sum(parts),), np.dtype(np.float32), action_space)
         self._env = env
+        self._action_shape = bounds.shape
         self._model = _changeable_arrays(env.physics.model.ptr)
         self._pristine = {key: array.copy() for key, array in self._model.items()}
 
@@ -66,10 +94,7 @@ class ControlEnv(Env):
             return _flatten(self._env.reset().observation)
 
     def step(self, action: Any) -> EnvStep:
-        if np.shape(action) != self.spec.action_space.shape:
-            raise ValueError(
-                f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self.spec.action_space.shape}."
-            )
+        self._check_shape(action)
         try:
             step = self._env.step(action)
         except RuntimeError as error:
@@ -123,6 +148,12 @@ class ControlEnv(Env):
         physics.set_state(integration_state, _integration_state())
         mujoco.mj_step1(physics.model.ptr, physics.data.ptr)  # pyright: ignore[reportAttributeAccessIssue]
 
+    def _check_shape(self, action: Any):
+        if np.shape(action) != self._action_shape:
+            raise ValueError(
+                f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self._action_shape}."
+            )
+
     def _checksum(self) -> int:
         checksum = 0
         for array in self._pristine.values():
@@ -136,9 +167,81 @@ class ControlEnv(Env):
         )
 
 
-def _import_suite() -> types.ModuleType:
+class FastControlEnv(ControlEnv):
+    """A task whose steps go around dm_control: the same physics, with a kernel's observation and reward.
+
+    Episodes are begun by dm_control itself. Only for tasks that do nothing in a
+    step but set the controls, and end by time limit alone.
+    """
+
+    always_finite = True  # MuJoCo warns of any NaN, infinity or huge number in positions, velocities and controls
+
+    def __init__(self, env: Any, name: str, kernel: Kernel):
+        super().__init__(env, name)
+        self._observe, self._reward = kernel
+        self._advance = advance(env.physics, env._n_sub_steps)
+        self._step_limit = env._step_limit
+        self._control = env.physics.data.ctrl
+        self._warnings = env.physics.data.ptr.warning.number
+        self._warned = self._warnings.tobytes()
+
+    def reset(self) -> Float32[np.ndarray, " D"]:
+        observation = super().reset()
+        self._warned = self._warnings.tobytes()
+        return observation
+
+    def step(self, action: Any) -> EnvStep:
+        if getattr(action, "shape", None) != self._action_shape:
+            self._check_shape(action)
+        self._control[...] = action
+        self._advance()
+        if self._warnings.tobytes() != self._warned:
+            raise self._diverged(RuntimeError(f"MuJoCo warned of {self._new_warnings()}."), action)
+        env = self._env
+        env._step_count = steps = env._step_count + 1
+        is_last = env._reset_next_step = steps >= self._step_limit
+        return EnvStep(self._observe(), self._reward(), 1.0, is_last, 1, None)
+
+    def _new_warnings(self) -> str:
+        import mujoco
+
+        names = list(mujoco.mjtWarning.__members__)  # pyright: ignore[reportAttributeAccessIssue]
+        before = np.frombuffer(self._warned, self._warnings.dtype)
+        return ", ".join(names[index] for index in np.flatnonzero(self._warnings > before))
+
+
+def advance(physics: Any, steps: int) -> Callable[[], None]:
+    """What dm_control's `physics.step` does to the simulation, without its surroundings.
+
+    It begins in the middle of MuJoCo's step and ends in the middle of the next one,
+    where all that depends on position and velocity is known.
+    """
+    import mujoco
+
+    first, second, whole = mujoco.mj_step1, mujoco.mj_step2, mujoco.mj_step  # pyright: ignore[reportAttributeAccessIssue]
+    model, data = physics.model.ptr, physics.data.ptr
+
+    def euler():
+        second(model, data)
+        first(model, data)
+
+    def euler_many():
+        second(model, data)
+        whole(model, data, steps - 1)
+        first(model, data)
+
+    def runge_kutta():
+        whole(model, data, steps)
+        first(model, data)
+
+    if physics.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4.value:  # pyright: ignore[reportAttributeAccessIssue]
+        return runge_kutta
+    return euler if steps == 1 else euler_many
+
+
+def import_suite() -> types.ModuleType:
     try:
-        with _quiet():
+        with quiet():
             from dm_control import suite
     except ModuleNotFoundError as error:
         raise MissingExtra(
@@ -148,7 +251,7 @@ def _import_suite() -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Keeps back what importing and loading say on a machine without a screen.
 
     dm_control looks for OpenGL as it is imported, and says so where it finds no
