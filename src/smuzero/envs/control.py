@@ -48,10 +48,14 @@ def make_control(name: str, seed: int) -> Env:
     """
     task, options = split_options("dmc", name, OPTIONS)
     stepping = one_of(f"dmc:{name}", "stepping", options["stepping"], ("fast", "plain"))
-    env = load(task, seed)
-    kernel = kernel_for(task.partition(".")[0], env.physics, env.task) if stepping == "fast" else None
-    made = FastControlEnv(env, f"dmc:{name}", kernel) if kernel else ControlEnv(env, f"dmc:{name}")
-    return stacked(made, options["stack"])
+    domain = task.partition(".")[0] if stepping == "fast" else ""
+    return stacked(wrap(load(task, seed), f"dmc:{name}", domain), options["stack"])
+
+
+def wrap(env: Any, name: str, domain: str) -> "ControlEnv":
+    """dm_control's environment as ours, called `name`; stepped fast where there is a kernel for its domain."""
+    kernel = kernel_for(domain, env.physics, env.task)
+    return FastControlEnv(env, name, kernel) if kernel else ControlEnv(env, name)
 
 
 def list_control() -> list[Listed]:
@@ -86,7 +90,7 @@ class ControlEnv(Env):
         self.spec = EnvSpec(name, (sum(parts),), np.dtype(np.float32), action_space)
         self._env = env
         self._action_shape = bounds.shape
-        self._model = _changeable_arrays(env.physics.model.ptr)
+        self._model = changeable_arrays(env.physics.model.ptr)
         self._pristine = {key: array.copy() for key, array in self._model.items()}
 
     def reset(self) -> Float32[np.ndarray, " D"]:
@@ -110,7 +114,7 @@ class ControlEnv(Env):
             "model": changed,
             "model_checksum": self._checksum(),
             "task": _plain_attributes(self._env.task),
-            "random": _random_state(self._env.task.random),
+            "random": random_state(self._env.task.random),
             "step_count": int(self._env._step_count),
             "reset_next_step": bool(self._env._reset_next_step),
         }
@@ -127,7 +131,7 @@ class ControlEnv(Env):
             array[...] = state["model"].get(key, self._pristine[key])
         for key, value in state["task"].items():
             setattr(self._env.task, key, np.array(value) if isinstance(value, np.ndarray) else value)
-        _set_random_state(self._env.task.random, state["random"])
+        set_random_state(self._env.task.random, state["random"])
         self._env._step_count = int(state["step_count"])
         self._env._reset_next_step = bool(state["reset_next_step"])
         self._restore_physics(np.asarray(state["physics"]))
@@ -290,7 +294,7 @@ def _integration_state() -> int:
     return int(mujoco.mjtState.mjSTATE_INTEGRATION)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _changeable_arrays(model: Any) -> dict[str, np.ndarray]:
+def changeable_arrays(model: Any) -> dict[str, np.ndarray]:
     """Views of all arrays of a MuJoCo model that a task might change, by name."""
     names = [name for name in dir(model) if not name.startswith("_") and name.split("_")[0] not in _FIXED_MODEL_ARRAYS]
     arrays = {name: getattr(model, name) for name in names}
@@ -310,11 +314,11 @@ def _plain_attributes(task: Any) -> dict[str, Any]:
     return plain
 
 
-def _random_state(random: np.random.RandomState) -> dict[str, Any]:
+def random_state(random: np.random.RandomState) -> dict[str, Any]:
     _, key, position, has_gauss, gauss = random.get_state(legacy=True)
     return {"key": np.array(key), "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
 
 
-def _set_random_state(random: np.random.RandomState, state: dict[str, Any]):
+def set_random_state(random: np.random.RandomState, state: dict[str, Any]):
     key = np.asarray(state["key"], np.uint32)
     random.set_state(("MT19937", key, int(state["position"]), int(state["has_gauss"]), float(state["gauss"])))

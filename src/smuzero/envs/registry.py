@@ -39,6 +39,12 @@ FAMILIES: dict[str, Family] = {
         "dmc:cartpole.swingup",
         "DeepMind Control Suite from its states",
     ),
+    "rwrl": Family(
+        "smuzero.envs.realworld:make_realworld",
+        "smuzero.envs.realworld:list_realworld",
+        "rwrl:cartpole.swingup/easy",
+        "Real-World RL suite: delays, noise, dropouts, changing bodies",
+    ),
     "gym": Family(
         "smuzero.envs.gym:make_gym",
         "smuzero.envs.gym:list_gym",
