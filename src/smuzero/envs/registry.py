@@ -39,11 +39,29 @@ FAMILIES: dict[str, Family] = {
         "dmc:cartpole.swingup",
         "DeepMind Control Suite from its states",
     ),
+    "dmc-pixels": Family(
+        "smuzero.envs.pixels:make_pixels",
+        "smuzero.envs.pixels:list_pixels",
+        "dmc-pixels:cartpole.balance",
+        "DeepMind Control Suite from pictures",
+    ),
+    "cmu": Family(
+        "smuzero.envs.locomotion:make_locomotion",
+        "smuzero.envs.locomotion:list_locomotion",
+        "cmu:go_to_target",
+        "CMU humanoid with 56 action dimensions",
+    ),
     "rwrl": Family(
         "smuzero.envs.realworld:make_realworld",
         "smuzero.envs.realworld:list_realworld",
         "rwrl:cartpole.swingup/easy",
         "Real-World RL suite: delays, noise, dropouts, changing bodies",
+    ),
+    "atari": Family(
+        "smuzero.envs.atari:make_atari",
+        "smuzero.envs.atari:list_atari",
+        "atari:MsPacman",
+        "Atari games from pictures, preprocessed as in MuZero",
     ),
     "gym": Family(
         "smuzero.envs.gym:make_gym",
