@@ -6,11 +6,11 @@ dm_control's own example tasks, position-controlled: 56 actions in [−1, 1], a 
 then the observation is one vector of bytes, `spec.parts` says what is in it
 (`camera`, uint8 `[64, 64, 3]`, and `body`, float32), and
 `smuzero.types.split_observation` takes it apart. `render=plain` draws as dm_control
-does, `fast` (the default) as in `smuzero.envs.pixels`.
+does, `fast` (the default) as in `smuzero.envs.rendering`.
 
-Two costs outside the physics are mended here without touching the library: a camera
-that nobody asked for is not drawn, and a target asks for its contacts once, all
-together, where dm_control asks for each (8 times faster in the maze).
+Two costs outside the physics are mended here without touching the library: the camera
+is drawn once a step, and only if it was asked for; and a target compares all contacts
+at once at every substep, where dm_control has a loop in Python over them.
 
 A new body and maze are compiled for every episode, and their parts do not give their
 state. So, as with Gymnasium, `restore` cannot go on in the middle of an episode; but
@@ -21,6 +21,7 @@ Paper: silent on whether the camera was used; Merel et al. (2019), whom it compa
 with, use it in all tasks but `go_to_target`, which has none.
 """
 
+import contextlib
 import math
 import types
 from typing import Any
@@ -32,7 +33,7 @@ from jaxtyping import Num
 from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, MissingExtra
 from smuzero.envs.control import quiet
 from smuzero.envs.options import known_name, one_of, split_options
-from smuzero.envs.pixels import NEEDS_OPENGL
+from smuzero.envs.rendering import Renderer
 from smuzero.envs.wrappers import stacked
 from smuzero.types import EnvSpec, Part, UserError, join_observation
 
@@ -44,11 +45,13 @@ TASKS = {
 }
 """dm_control's names of the tasks. Paper: "forage". Here: the maze with targets, not the one with two kinds of them."""
 OPTIONS = {"camera": False, "render": "fast", "stack": 1}
-_CAMERA = "walker/egocentric_camera"
+_CAMERA = "walker/egocentric"
+CAMERA_SIZE = 64
+"""Height and width of what the humanoid sees, dm_control's own."""
 
 
 def make_locomotion(name: str, seed: int) -> Env:
-    """Makes one of the tasks above. Raises UserError for a camera where there is none, MissingExtra without dm_control."""
+    """Makes one of the tasks above. Raises UserError for a camera where there is none."""
     task, options = split_options("cmu", name, OPTIONS)
     known_name("cmu", task, tuple(TASKS))
     one_of(f"cmu:{name}", "render", options["render"], ("fast", "plain"))
@@ -68,26 +71,19 @@ class Locomotion(Env):
 
     def __init__(self, name: str, task: str, seed: int, *, sees: bool, is_fast: bool):
         examples = _import_examples()
-        with quiet():
+        with quiet(), _blind_walkers(examples):
             self._env = getattr(examples, TASKS[task])(random_state=np.random.RandomState(seed))
-        self._seed, self._episode, self._sees = seed, 0, sees
-        walker = self._env.task._walker
-        if task != "go_to_target":
-            walker.observables.egocentric_camera.enabled = sees
-        if sees and is_fast:
-            _draw_fast(self._env.task.root_entity.mjcf_model)
+        self._seed, self._episode, self._sees, self._is_fast = seed, 0, sees, is_fast
+        self._renderer: Renderer | None = None
         for entity in self._env.task.root_entity.iter_entities():
             _ask_once_for_contacts(entity)
         bounds = self._env.action_spec()
         space = gymnasium.spaces.Box(bounds.minimum, bounds.maximum, bounds.shape, bounds.dtype.type)
-        # The library knows its observables only once a first episode has been compiled.
-        specs = self._first_episode(name)
-        self._keys = [key for key in specs if key != _CAMERA]
-        length = sum(math.prod(specs[key].shape) for key in self._keys)
+        length = sum(math.prod(part.shape) for part in self._env.observation_spec().values())
         body = Part("body", (length,), np.dtype(np.float32))
         self.spec = EnvSpec(name, (length,), body.dtype, space)
         if sees:
-            camera = Part("camera", specs[_CAMERA].shape, np.dtype(np.uint8))
+            camera = Part("camera", (CAMERA_SIZE, CAMERA_SIZE, 3), np.dtype(np.uint8))
             size = math.prod(camera.shape) + 4 * length
             self.spec = EnvSpec(name, (size,), camera.dtype, space, parts=(camera, body))
 
@@ -96,7 +92,10 @@ class Locomotion(Env):
         self._env.random_state.seed(entropy)
         self._episode += 1
         with quiet():
-            return self._observation(self._env.reset().observation)
+            first = self._env.reset()
+        if self._sees:
+            self._renderer = self._new_renderer()
+        return self._observation(first.observation)
 
     def step(self, action: Any) -> EnvStep:
         try:
@@ -117,35 +116,38 @@ class Locomotion(Env):
         return False
 
     def close(self):
+        if self._renderer is not None:
+            self._renderer.close()
         self._env.close()
 
-    def _first_episode(self, name: str) -> dict[str, Any]:
-        try:
-            with quiet():
-                self._env.reset()
-                return self._env.observation_spec()
-        except Exception as error:  # OpenGL's bindings fail in as many ways as there are drivers
-            if not self._sees:
-                raise
-            raise MissingExtra(f"{name} cannot draw what the humanoid sees ({error}). {NEEDS_OPENGL}") from error
+    def _new_renderer(self) -> Renderer:
+        """Every episode has a model of its own."""
+        if self._renderer is not None:
+            self._renderer.close()
+        model, data = self._env.physics.model, self._env.physics.data
+        camera, size = model.name2id(_CAMERA, "camera"), (CAMERA_SIZE, CAMERA_SIZE)
+        return Renderer(model.ptr, data.ptr, size, camera, is_fast=self._is_fast)
 
     def _observation(self, observation: dict[str, Any]) -> Num[np.ndarray, " D"]:
-        parts = [np.ravel(observation[key]) for key in self._keys]
-        body = np.concatenate(parts).astype(np.float32)
-        if not self._sees:
+        body = np.concatenate(list(observation.values()), axis=None).astype(np.float32)
+        if self._renderer is None:
             return body
         if not np.isfinite(body).all():
             raise InvalidEnvironmentOutput(
                 f"The environment {self.spec.name!r} gave an observation that is not finite."
             )
-        return join_observation([observation[_CAMERA], body])
+        return join_observation([self._renderer.draw(), body])
 
 
-def _draw_fast(root: Any):
-    """No shadows, reflections and anti-aliasing, for every model that will be compiled."""
-    root.visual.quality.shadowsize = root.visual.quality.offsamples = 0
-    for material in root.find_all("material"):
-        material.reflectance = 0
+@contextlib.contextmanager
+def _blind_walkers(examples: types.ModuleType):
+    """Makes the tasks without their camera, which dm_control would draw at once, and then at every step."""
+    kind = examples.cmu_humanoid.CMUHumanoidPositionControlled
+    examples.cmu_humanoid.CMUHumanoidPositionControlled = lambda observable_options=None: kind()
+    try:
+        yield
+    finally:
+        examples.cmu_humanoid.CMUHumanoidPositionControlled = kind
 
 
 def _ask_once_for_contacts(entity: Any):

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from smuzero.envs.base import Env, EnvStep, Listed, MissingExtra, Wrapper
-from smuzero.envs.control import ControlEnv, list_control, load, quiet, wrap
+from smuzero.envs.base import Env, EnvStep, Listed, Wrapper
+from smuzero.envs.control import ControlEnv, list_control, load, wrap
 from smuzero.envs.options import at_least, one_of, split_options
+from smuzero.envs.rendering import Renderer
 from smuzero.envs.wrappers import stacked
 from smuzero.types import UserError
 
@@ -34,11 +35,6 @@ from smuzero.types import UserError
 OPTIONS = {"render": "fast", "size": 84, "stack": 3, "camera": -1}
 _CAMERAS = {"quadruped": 2}
 """Camera 0 of a quadruped stands still while it walks away."""
-
-NEEDS_OPENGL = (
-    "Drawing without a screen needs EGL or OSMesa. On Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, then "
-    "set MUJOCO_GL=egl (or apt-get install libosmesa6, then MUJOCO_GL=osmesa). `smuzero doctor` says which work."
-)
 
 
 def make_pixels(name: str, seed: int) -> Env:
@@ -70,38 +66,26 @@ class Pixels(Wrapper):
     def __init__(self, env: ControlEnv, size: int, camera: int, *, is_fast: bool):
         super().__init__(env)
         self.spec = env.spec._replace(observation_shape=(size, size, 3), observation_dtype=np.dtype(np.uint8))
-        self._camera, self._flags = new_camera(env._env.physics, size, camera, is_fast=is_fast)
+        physics = env._env.physics
+        self._has_landscape = physics.model.nhfield > 0
+        self._renderer = Renderer(physics.model.ptr, physics.data.ptr, (size, size), camera, is_fast=is_fast)
 
     def reset(self) -> UInt8[np.ndarray, "H W 3"]:
         super().reset()
-        return self._draw()
+        if self._has_landscape:
+            self._renderer.new_landscape()
+        return self._renderer.draw()
 
     def step(self, action: Any) -> EnvStep:
         step = super().step(action)
-        return step._replace(observation=self._draw())
+        return step._replace(observation=self._renderer.draw())
 
-    def _draw(self) -> UInt8[np.ndarray, "H W 3"]:
-        return np.ascontiguousarray(self._camera.render(render_flag_overrides=self._flags))
+    def restore(self, state: dict[str, Any]) -> bool:
+        goes_on = super().restore(state)
+        if self._has_landscape:
+            self._renderer.new_landscape()
+        return goes_on
 
-
-def new_camera(physics: Any, size: int, camera: int, *, is_fast: bool) -> tuple[Any, dict[str, bool]]:
-    """A camera that is kept, where `physics.render` makes a new one for every picture, and the flags to draw with.
-
-    Raises MissingExtra where OpenGL cannot be used.
-    """
-    from dm_control.mujoco.engine import Camera
-
-    visual = physics.model.vis
-    visual.global_.offwidth = visual.global_.offheight = size
-    flags = {}
-    if is_fast:
-        # These two count only until the first picture is drawn.
-        visual.quality.shadowsize = visual.quality.offsamples = 0
-        flags = {"shadow": False, "reflection": False}
-    try:
-        with quiet():
-            made = Camera(physics, size, size, camera)
-            made.render(render_flag_overrides=flags)
-    except Exception as error:  # OpenGL's bindings fail in as many ways as there are drivers
-        raise MissingExtra(f"MuJoCo cannot draw here ({type(error).__name__}: {error}). {NEEDS_OPENGL}") from error
-    return made, flags
+    def close(self):
+        self._renderer.close()
+        super().close()
