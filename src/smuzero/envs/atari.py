@@ -127,7 +127,8 @@ class Atari(Env):
         }
 
     def restore(self, state: dict[str, Any]) -> bool:
-        emulator = self._ale.cloneState(include_rng=True)
+        kind = self._ale_py.ALEState
+        emulator = kind.__new__(kind)
         emulator.__setstate__(np.asarray(state["emulator"], np.uint8).tobytes())
         self._ale.restoreState(emulator)
         set_random_state(self._random, state["random"])

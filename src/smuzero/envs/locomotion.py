@@ -21,7 +21,6 @@ Paper: silent on whether the camera was used; Merel et al. (2019), whom it compa
 with, use it in all tasks but `go_to_target`, which has none.
 """
 
-import contextlib
 import math
 import types
 from typing import Any
@@ -71,8 +70,8 @@ class Locomotion(Env):
 
     def __init__(self, name: str, task: str, seed: int, *, sees: bool, is_fast: bool):
         examples = _import_examples()
-        with quiet(), _blind_walkers(examples):
-            self._env = getattr(examples, TASKS[task])(random_state=np.random.RandomState(seed))
+        with quiet():
+            self._env = _without_camera(examples, TASKS[task], np.random.RandomState(seed))
         self._seed, self._episode, self._sees, self._is_fast = seed, 0, sees, is_fast
         self._renderer: Renderer | None = None
         for entity in self._env.task.root_entity.iter_entities():
@@ -139,15 +138,19 @@ class Locomotion(Env):
         return join_observation([self._renderer.draw(), body])
 
 
-@contextlib.contextmanager
-def _blind_walkers(examples: types.ModuleType):
-    """Makes the tasks without their camera, which dm_control would draw at once, and then at every step."""
-    kind = examples.cmu_humanoid.CMUHumanoidPositionControlled
-    examples.cmu_humanoid.CMUHumanoidPositionControlled = lambda observable_options=None: kind()
+def _without_camera(examples: types.ModuleType, name: str, random: np.random.RandomState) -> Any:
+    """Builds a task without its camera, which dm_control would draw at once, and then at every step."""
+    from dm_control import composer
+
+    arguments: dict[str, Any] = {}
+    # The examples build a task and hand it to the environment in one go; the task is wanted in between.
+    examples.composer = types.SimpleNamespace(Environment=arguments.update)
     try:
-        yield
+        getattr(examples, name)(random_state=random)
     finally:
-        examples.cmu_humanoid.CMUHumanoidPositionControlled = kind
+        examples.composer = composer
+    arguments["task"]._walker.observables.egocentric_camera.enabled = False
+    return composer.Environment(**arguments)
 
 
 def _ask_once_for_contacts(entity: Any):

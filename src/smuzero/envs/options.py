@@ -39,7 +39,7 @@ def one_of(env_id: str, key: str, value: Of, allowed: Mapping[Of, Any] | tuple[O
     return value
 
 
-def at_least(env_id: str, key: str, value: float, least: float) -> None:
+def at_least(env_id: str, key: str, value: float | int, least: float | int) -> None:
     """Raises UserError where a number is too small."""
     if not value >= least:
         raise UserError(f"{env_id}: {key} is {value}, but must be at least {least}.")
