@@ -1,4 +1,4 @@
-"""The quickest task is tested here; benchmarks/cmu.py plays the others."""
+"""The quickest task is tested here; tests/envs/play_all.py plays the others."""
 
 import numpy as np
 import pytest

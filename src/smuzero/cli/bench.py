@@ -9,18 +9,21 @@ from typing import Any, Literal
 import tyro
 
 from smuzero.cli.arguments import parse
+from smuzero.types import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """smuzero bench learner
+    """smuzero bench envs dmc:cheetah.run rwrl:walker.walk/easy
 
     Times one part on this machine: the search against its network calls alone and against mctx, the learner against
-    the processor's matrix products, environments by number of worker processes.
+    the processor's matrix products, environments by number of worker processes and beside dm_control's own.
     """
 
     part: tyro.conf.Positional[Literal["search", "learner", "envs"]]
     """What to time."""
+    envs: tyro.conf.Positional[tuple[str, ...]] = ()
+    """With `envs`: the ids of those to time; by default a few of several families."""
     json: bool = False
     """Print a list of JSON objects, one for each cell."""
 
@@ -31,7 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     from smuzero.runtime import compilation_cache
 
     compilation_cache.enable()
-    cells = importlib.import_module(f"smuzero.experiments.benchmarks.{given.part}").measure()
+    if given.envs and given.part != "envs":
+        raise UserError(f"`smuzero bench {given.part}` takes no environments, but was given {' '.join(given.envs)}.")
+    measure = importlib.import_module(f"smuzero.experiments.benchmarks.{given.part}").measure
+    cells = measure(given.envs) if given.envs else measure()
     print(json.dumps(cells) if given.json else table(cells))
     return 0
 
@@ -44,4 +50,6 @@ def table(cells: Sequence[dict[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -162,7 +162,7 @@ class ActionPlane(Wrapper):
         height, width, channels = env.spec.observation_shape
         self.spec = env.spec._replace(observation_shape=(height, width, channels + 1))
 
-    def reset(self) -> UInt8[np.ndarray, "H W C+1"]:
+    def reset(self) -> UInt8[np.ndarray, "H W C1"]:
         return self._with_plane(super().reset(), 0)
 
     def step(self, action: Any) -> EnvStep:

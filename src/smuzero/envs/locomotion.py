@@ -153,6 +153,12 @@ def _without_camera(examples: types.ModuleType, name: str, random: np.random.Ran
     return composer.Environment(**arguments)
 
 
+def original(task: str, seed: int) -> Any:
+    """dm_control's own environment for a task, without its camera and with nothing mended: to compare with."""
+    with quiet():
+        return _without_camera(_import_examples(), TASKS[task], np.random.RandomState(seed))
+
+
 def _ask_once_for_contacts(entity: Any):
     """Replaces, in one target, a loop in Python over all contacts at every substep by one comparison."""
     from dm_control.locomotion.props.target_sphere import TargetSphere
