@@ -40,7 +40,7 @@ TASKS = [
 
 def both(task: str, seed: int = 0) -> tuple[FastControlEnv, ControlEnv]:
     fast, plain = make_control(task, seed), make_control(f"{task},stepping=plain", seed)
-    assert isinstance(fast, FastControlEnv) and not isinstance(plain, FastControlEnv)
+    assert isinstance(fast, FastControlEnv) and isinstance(plain, ControlEnv) and type(plain) is ControlEnv
     return fast, plain
 
 

@@ -1,6 +1,7 @@
 """Each challenge against a plain simulation of it, and its statistics over 10⁴ steps against the suite's table."""
 
 import dataclasses
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -48,6 +49,11 @@ class Clock(Env):
 
     def close(self):
         pass
+
+
+def inner(env: Any) -> Any:
+    """The environment within the one that `make` returns."""
+    return env.env
 
 
 def played(setting: Challenges, steps: int, size: int = 4, **kwargs):
@@ -222,7 +228,7 @@ def test_every_task_goes_on_bit_for_bit_in_a_fresh_environment(task, size):
     assert env.spec.observation_shape == (size + 20,)
     env.reset()
     rng = np.random.default_rng(0)
-    actions = rng.uniform(-1, 1, (40, *env.spec.action_space.shape))
+    actions = rng.uniform(-1, 1, (40, *inner(env).spec.action_space.shape))
     for action in actions[:25]:
         env.step(action)
     assert fresh.restore(env.state())
@@ -246,7 +252,7 @@ def test_a_perturbed_model_is_the_one_compiled_with_the_parameter(domain):
     model = load(task, 0).physics.model.ptr
     original = {name: array.copy() for name, array in perturbed._arrays(model).items()}
     xml, assets = perturbed._source(domain)
-    plain = perturbed._arrays(mujoco.MjModel.from_xml_string(xml, assets))
+    plain = perturbed._arrays(mujoco.MjModel.from_xml_string(xml, assets))  # pyright: ignore[reportAttributeAccessIssue]
     assert all(np.array_equal(original[name], plain[name]) for name in original), "the source is dm_control's model"
     low, high = PARAMETERS[domain]["hard"]
     change = Perturbation(domain, model)
@@ -271,7 +277,7 @@ def test_a_perturbed_model_is_the_one_compiled_with_the_parameter(domain):
 
 
 def test_the_parameter_is_drawn_uniformly_for_every_episode():
-    env = make("rwrl:cartpole.swingup/hard,only=perturbation", seed=0).env
+    env = inner(make("rwrl:cartpole.swingup/hard,only=perturbation", seed=0))
     drawn = []
     for _ in range(60):
         env.reset()
@@ -282,7 +288,7 @@ def test_the_parameter_is_drawn_uniformly_for_every_episode():
 
 
 def test_a_quadruped_starts_upright():
-    env = make("rwrl:quadruped.walk/easy,only=noise", seed=0).env
+    env = inner(make("rwrl:quadruped.walk/easy,only=noise", seed=0))
     env.reset()
     assert env.env._env.physics.torso_upright() == pytest.approx(1.0)
 

@@ -138,7 +138,7 @@ class Locomotion(Env):
         return join_observation([self._renderer.draw(), body])
 
 
-def _without_camera(examples: types.ModuleType, name: str, random: np.random.RandomState) -> Any:
+def _without_camera(examples: Any, name: str, random: np.random.RandomState) -> Any:
     """Builds a task without its camera, which dm_control would draw at once, and then at every step."""
     from dm_control import composer
 
