@@ -6,11 +6,14 @@ all that points into it: inertias, bounding volumes and the solver's scale follo
 """
 
 import functools
+import re
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
+_TEXTURE_SIZE = re.compile(rb'\b(width|height)="\d+"')
+"""Textures are not copied; drawing them would be nearly all that compiling costs."""
 _STATISTICS = ("meaninertia", "meanmass", "meansize", "extent")
 
 
@@ -19,7 +22,8 @@ class Perturbation:
 
     def __init__(self, domain: str, model: Any):
         self._model, self._change = model, CHANGES[domain]
-        self._xml, self._assets = _source(domain)
+        self._xml, assets = _source(domain)
+        self._assets = {name: _TEXTURE_SIZE.sub(rb'\1="2"', _bytes(asset)) for name, asset in assets.items()}
         self._arrays = _arrays(model)
         self.value: float | None = None
         """What was applied last."""
@@ -97,6 +101,10 @@ def _source(domain: str) -> tuple[str, dict[str, Any]]:
         return _text(xml), common.ASSETS
     xml, assets = {"cartpole": cartpole, "humanoid": humanoid, "walker": walker}[domain].get_model_and_assets()
     return _text(xml), assets
+
+
+def _bytes(asset: str | bytes) -> bytes:
+    return asset.encode() if isinstance(asset, str) else asset
 
 
 def _text(xml: str | bytes) -> str:
