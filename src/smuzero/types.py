@@ -14,11 +14,13 @@ two draws are the same action exactly if their words are equal.
 This module needs NumPy only.
 """
 
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Num, UInt32
+from jaxtyping import Bool, Float32, Int, Num, UInt8, UInt32
 
 
 class UserError(Exception):
@@ -33,6 +35,39 @@ class EnvSpec(NamedTuple):
     observation_shape: tuple[int, ...]
     observation_dtype: np.dtype
     action_space: gymnasium.Space[Any]
+    stack: int = 1
+    """Consecutive observations that are shown at once, oldest first, joined along the last axis."""
+    parts: tuple["Part", ...] = ()
+    """What an observation is made of where it is several arrays in one; see `split_observation`."""
+
+
+class Part(NamedTuple):
+    """One of several arrays that an observation is made of."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def join_observation(arrays: Iterable[Num[np.ndarray, "..."]]) -> UInt8[np.ndarray, " bytes"]:
+    """Several arrays as one vector of bytes, which pools and replays can treat as any other observation."""
+    return np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
+
+
+def split_observation(
+    parts: tuple[Part, ...], observation: UInt8[np.ndarray, "*batch bytes"]
+) -> dict[str, Num[np.ndarray, "..."]]:
+    """The arrays that `join_observation` joined, by name, behind the batch axes `observation` has.
+
+    In JAX: `jax.lax.bitcast_convert_type(x.reshape(*batch, -1, 4), jnp.float32)` for a part of 4-byte floats.
+    """
+    arrays, start = {}, 0
+    for part in parts:
+        length = math.prod(part.shape) * part.dtype.itemsize
+        piece = np.ascontiguousarray(observation[..., start : start + length])
+        arrays[part.name] = piece.view(part.dtype).reshape(*observation.shape[:-1], *part.shape)
+        start += length
+    return arrays
 
 
 class Step(NamedTuple):

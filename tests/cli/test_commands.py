@@ -91,7 +91,8 @@ def test_doctor_knows_every_extra():
 
 def test_a_crash_of_a_rendering_backend_is_only_reported(monkeypatch):
     monkeypatch.setattr(doctor, "RENDER", "import os; os.abort()")
-    assert doctor.rendering("egl") == {"works": False, "message": "exit code -6"}
+    found = doctor.rendering("egl")
+    assert (found["works"], found["message"]) == (False, "exit code -6") and "libegl1" in found["install"]
 
 
 def test_bench_times_the_sizes_of_the_search_that_are_asked_for(monkeypatch, capsys):
@@ -118,3 +119,7 @@ def test_bench_prints_cells(part, tiny_preset, monkeypatch, capsys):
     speed = "frames_per_second" if name == "envs" else "updates_per_second"
     assert all(cell[speed] > 0 for cell in cells)
     assert bench.table(cells).count("\n") == len(cells)
+    if name == "envs":
+        beside = {cell["env"]: cell["ratio"] for cell in cells if cell["workers"] == "alone"}
+        assert beside["gym:CartPole-v1"] is None and beside["dmc:cartpole.swingup"] > 1
+        assert main(["bench", "learner", "dmc:cartpole.swingup"]) == 2

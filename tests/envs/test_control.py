@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smuzero.envs.base import InvalidEnvironmentOutput, MissingExtra, UnknownEnvironment
-from smuzero.envs.control import make_control
+from smuzero.envs.control import ControlEnv, make_control
 from smuzero.envs.registry import make
 from smuzero.types import UserError
 
@@ -60,7 +60,8 @@ def test_time_limit_ends_the_episode_and_keeps_the_discount():
 
 
 def test_true_termination_has_discount_0():
-    env = make_control("cartpole.swingup", seed=0)
+    env = make_control("cartpole.swingup,stepping=plain", seed=0)
+    assert isinstance(env, ControlEnv)
     env.reset()
     env._env.task.get_termination = lambda physics: 0.0
     step = env.step(np.zeros(1))

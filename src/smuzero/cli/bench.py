@@ -17,11 +17,13 @@ class Bench:
     """smuzero bench search --networks 128x2 256x2 --batches 1 8 --dims 6
 
     Times one part on this machine: the search against its network calls alone and against mctx, the learner against
-    the processor's matrix products, environments by number of worker processes.
+    the processor's matrix products, environments by number of worker processes and beside dm_control's own.
     """
 
     part: tyro.conf.Positional[Literal["search", "learner", "envs"]]
     """What to time."""
+    envs: tyro.conf.Positional[tuple[str, ...]] = ()
+    """With `envs`: the ids of those to time; by default a few of several families."""
     json: bool = False
     """Print a list of JSON objects, one for each cell."""
     networks: tuple[str, ...] = ()
@@ -43,9 +45,11 @@ def main(arguments: Sequence[str]) -> int:
     from smuzero.runtime import compilation_cache
 
     compilation_cache.enable()
+    if given.envs and given.part != "envs":
+        raise UserError(f"`smuzero bench {given.part}` takes no environments, but was given {' '.join(given.envs)}.")
     benchmark = importlib.import_module(f"smuzero.experiments.benchmarks.{given.part}")
-    # The parts without sizes have none here.
-    cells = (benchmark.measure_options if given.options else benchmark.measure)(**sizes)
+    asked = {"environments": given.envs} if given.envs else sizes
+    cells = (benchmark.measure_options if given.options else benchmark.measure)(**asked)
     print(json.dumps(cells) if given.json else table(cells))
     return 0
 
@@ -84,4 +88,6 @@ def table(cells: Sequence[dict[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -25,6 +25,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
+INSTALL_RENDERING = {
+    "egl": "apt-get install libegl1 libgl1-mesa-dri (Debian, Ubuntu), then set MUJOCO_GL=egl",
+    "osmesa": "apt-get install libosmesa6 (Debian, Ubuntu), then set MUJOCO_GL=osmesa",
+    "glfw": "needs a screen; without one use egl",
+}
+"""What makes a way of drawing work where it does not."""
+
 RENDER = """
 import mujoco
 model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
@@ -92,17 +99,18 @@ def extra(name: str) -> dict[str, Any]:
 
 def rendering(backend: str) -> dict[str, Any]:
     """Whether MuJoCo can draw with this backend; tried in a process of its own, which it may crash."""
+    install = INSTALL_RENDERING[backend]
     if importlib.util.find_spec("mujoco") is None:
-        return {"works": False, "message": "mujoco is not installed"}
+        return {"works": False, "message": "mujoco is not installed", "install": "pip install 'smuzero[dmc]'"}
     environment = os.environ | {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": "" if backend == "glfw" else backend}
     try:
         tried = subprocess.run(
             [sys.executable, "-c", RENDER], env=environment, capture_output=True, text=True, timeout=60
         )
     except subprocess.TimeoutExpired:
-        return {"works": False, "message": "no answer within 60 seconds"}
+        return {"works": False, "message": "no answer within 60 seconds", "install": install}
     last = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
-    return {"works": tried.returncode == 0, "message": "" if tried.returncode == 0 else last}
+    return {"works": tried.returncode == 0, "message": "" if tried.returncode == 0 else last, "install": install}
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -122,4 +130,7 @@ def describe(found: dict[str, Any]) -> str:
     lines.append("MuJoCo rendering:")
     for backend, state in found["rendering"].items():
         lines.append(f"  {backend:8}" + ("works" if state["works"] else f"does not work: {state['message']}"))
+    if not any(state["works"] for state in found["rendering"].values()):
+        lines.append("  Environments with pictures (dmc-pixels:, cmu: with a camera) need one of them:")
+        lines += [f"  {backend:8}{state['install']}" for backend, state in found["rendering"].items()]
     return "\n".join(lines)

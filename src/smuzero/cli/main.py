@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("smuzero.cli.resume:main", "go on with a run from its last checkpoint"),
     "evaluate": ("smuzero.cli.evaluate:main", "play whole episodes with a trained agent"),
     "report": ("smuzero.cli.report:main", "draw the learning curves of runs"),
+    "envs": ("smuzero.cli.envs:main", "list environments by family or by the paper's sets"),
     "bench": ("smuzero.cli.bench:main", "time the search, the learner or the environments on this machine"),
     "theorem": ("smuzero.cli.theorem:main", "show and measure the paper's theorem on sampled improvement"),
     "doctor": ("smuzero.cli.doctor:main", "say what this machine has, and what is missing"),

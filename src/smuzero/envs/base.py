@@ -30,6 +30,14 @@ class MissingExtra(UserError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
+class Listed(NamedTuple):
+    """One environment of a family, as `smuzero envs` shows it."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    """The sets it belongs to, such as `hard`."""
+
+
 class EnvStep(NamedTuple):
     """What one environment answered to one action."""
 
@@ -56,6 +64,8 @@ class Env(abc.ABC):
     spec: EnvSpec
     legal: Bool[np.ndarray, " N"] | None = None
     """Legal choices at the latest observation, one entry for each choice that a mask can forbid; None where all are."""
+    always_finite: bool = False
+    """Whether its observations cannot hold a NaN or an infinity, so that nobody need look for them."""
 
     @abc.abstractmethod
     def reset(self) -> Num[np.ndarray, "..."]:
@@ -89,6 +99,7 @@ class Wrapper(Env):
     def __init__(self, env: Env):
         self.env = env
         self.spec = env.spec
+        self.always_finite = env.always_finite
 
     def reset(self):
         observation = self.env.reset()

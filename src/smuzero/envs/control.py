@@ -7,6 +7,10 @@ action space is the suite's own box (not always [−1, 1]: the quadruped's reach
 A state goes on exactly, bit for bit, in a fresh environment: MuJoCo's integration
 state (the solver's warm start among it), the task's random numbers and attributes,
 and every part of the model that the task has changed, such as the place of a target.
+
+Options: `stepping=fast` (the default) computes observation and reward by
+`smuzero.envs.fast_control` where that knows the domain, `stepping=plain` leaves all
+of it to dm_control; `stack=4` shows the last 4 observations at once.
 """
 
 import contextlib
@@ -15,26 +19,54 @@ import math
 import types
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, MissingExtra, UnknownEnvironment
+from smuzero.envs import task_sets
+from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, MissingExtra, UnknownEnvironment
+from smuzero.envs.fast_control import Kernel, kernel_for
+from smuzero.envs.options import one_of, split_options
 from smuzero.envs.registry import near_names
+from smuzero.envs.wrappers import stacked
 from smuzero.types import EnvSpec, UserError
 
 _FIXED_MODEL_ARRAYS = ("bvh", "flex", "mesh", "names", "oct", "skin", "tex", "text")
 """Prefixes of a model's geometry, textures and names: megabytes that no task changes."""
 
 
-def make_control(name: str, seed: int) -> "ControlEnv":
+OPTIONS = {"stepping": "fast", "stack": 1}
+
+
+def make_control(name: str, seed: int) -> Env:
     """Makes the suite's task `domain.task`.
 
     Raises UnknownEnvironment, naming near tasks, and MissingExtra without dm_control.
     """
-    suite = _import_suite()
+    task, options = split_options("dmc", name, OPTIONS)
+    stepping = one_of(f"dmc:{name}", "stepping", options["stepping"], ("fast", "plain"))
+    domain = task.partition(".")[0] if stepping == "fast" else ""
+    return stacked(wrap(load(task, seed), f"dmc:{name}", domain), options["stack"])
+
+
+def wrap(env: Any, name: str, domain: str) -> "ControlEnv":
+    """dm_control's environment as ours, called `name`; stepped fast where there is a kernel for its domain."""
+    kernel = kernel_for(domain, env.physics, env.task)
+    return FastControlEnv(env, name, kernel) if kernel else ControlEnv(env, name)
+
+
+def list_control() -> list[Listed]:
+    """All tasks of the suite, with the sets that each belongs to."""
+    names = [".".join(names) for names in import_suite().ALL_TASKS]
+    return [Listed(f"dmc:{name}", task_sets.tags(name)) for name in names]
+
+
+def load(name: str, seed: int) -> Any:
+    """dm_control's own environment for `domain.task`, its random numbers seeded."""
+    suite = import_suite()
     domain, _, task = name.partition(".")
     if (domain, task) not in suite.ALL_TASKS:
         known = [f"{domain}.{task}" for domain, task in suite.ALL_TASKS]
@@ -44,9 +76,8 @@ def make_control(name: str, seed: int) -> "ControlEnv":
         else:
             near += f" The domains are {', '.join(suite.TASKS_BY_DOMAIN)}."
         raise UnknownEnvironment(f"The DeepMind Control Suite has no task {name!r} (domain.task).{near}")
-    with _quiet():
-        env = suite.load(domain, task, task_kwargs={"random": np.random.RandomState(seed)})
-    return ControlEnv(env, f"dmc:{name}")
+    with quiet():
+        return suite.load(domain, task, task_kwargs={"random": np.random.RandomState(seed)})
 
 
 class ControlEnv(Env):
@@ -58,7 +89,8 @@ class ControlEnv(Env):
         parts = [math.prod(part.shape) for part in env.observation_spec().values()]
         self.spec = EnvSpec(name, (sum(parts),), np.dtype(np.float32), action_space)
         self._env = env
-        self._model = _changeable_arrays(env.physics.model.ptr)
+        self._action_shape = bounds.shape
+        self._model = changeable_arrays(env.physics.model.ptr)
         self._pristine = {key: array.copy() for key, array in self._model.items()}
 
     def reset(self) -> Float32[np.ndarray, " D"]:
@@ -66,10 +98,7 @@ class ControlEnv(Env):
             return _flatten(self._env.reset().observation)
 
     def step(self, action: Any) -> EnvStep:
-        if np.shape(action) != self.spec.action_space.shape:
-            raise ValueError(
-                f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self.spec.action_space.shape}."
-            )
+        self._check_shape(action)
         try:
             step = self._env.step(action)
         except RuntimeError as error:
@@ -85,7 +114,7 @@ class ControlEnv(Env):
             "model": changed,
             "model_checksum": self._checksum(),
             "task": _plain_attributes(self._env.task),
-            "random": _random_state(self._env.task.random),
+            "random": random_state(self._env.task.random),
             "step_count": int(self._env._step_count),
             "reset_next_step": bool(self._env._reset_next_step),
         }
@@ -102,7 +131,7 @@ class ControlEnv(Env):
             array[...] = state["model"].get(key, self._pristine[key])
         for key, value in state["task"].items():
             setattr(self._env.task, key, np.array(value) if isinstance(value, np.ndarray) else value)
-        _set_random_state(self._env.task.random, state["random"])
+        set_random_state(self._env.task.random, state["random"])
         self._env._step_count = int(state["step_count"])
         self._env._reset_next_step = bool(state["reset_next_step"])
         self._restore_physics(np.asarray(state["physics"]))
@@ -123,6 +152,12 @@ class ControlEnv(Env):
         physics.set_state(integration_state, _integration_state())
         mujoco.mj_step1(physics.model.ptr, physics.data.ptr)  # pyright: ignore[reportAttributeAccessIssue]
 
+    def _check_shape(self, action: Any):
+        if np.shape(action) != self._action_shape:
+            raise ValueError(
+                f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self._action_shape}."
+            )
+
     def _checksum(self) -> int:
         checksum = 0
         for array in self._pristine.values():
@@ -136,9 +171,81 @@ class ControlEnv(Env):
         )
 
 
-def _import_suite() -> types.ModuleType:
+class FastControlEnv(ControlEnv):
+    """A task whose steps go around dm_control: the same physics, with a kernel's observation and reward.
+
+    Episodes are begun by dm_control itself. Only for tasks that do nothing in a
+    step but set the controls, and end by time limit alone.
+    """
+
+    always_finite = True  # MuJoCo warns of any NaN, infinity or huge number in positions, velocities and controls
+
+    def __init__(self, env: Any, name: str, kernel: Kernel):
+        super().__init__(env, name)
+        self._observe, self._reward = kernel
+        self._advance = advance(env.physics, env._n_sub_steps)
+        self._step_limit = env._step_limit
+        self._control = env.physics.data.ctrl
+        self._warnings = env.physics.data.ptr.warning.number
+        self._warned = self._warnings.tobytes()
+
+    def reset(self) -> Float32[np.ndarray, " D"]:
+        observation = super().reset()
+        self._warned = self._warnings.tobytes()
+        return observation
+
+    def step(self, action: Any) -> EnvStep:
+        if getattr(action, "shape", None) != self._action_shape:
+            self._check_shape(action)
+        self._control[...] = action
+        self._advance()
+        if self._warnings.tobytes() != self._warned:
+            raise self._diverged(RuntimeError(f"MuJoCo warned of {self._new_warnings()}."), action)
+        env = self._env
+        env._step_count = steps = env._step_count + 1
+        is_last = env._reset_next_step = steps >= self._step_limit
+        return EnvStep(self._observe(), self._reward(), 1.0, is_last, 1, None)
+
+    def _new_warnings(self) -> str:
+        import mujoco
+
+        names = list(mujoco.mjtWarning.__members__)  # pyright: ignore[reportAttributeAccessIssue]
+        before = np.frombuffer(self._warned, self._warnings.dtype)
+        return ", ".join(names[index] for index in np.flatnonzero(self._warnings > before))
+
+
+def advance(physics: Any, steps: int) -> Callable[[], None]:
+    """What dm_control's `physics.step` does to the simulation, without its surroundings.
+
+    It begins in the middle of MuJoCo's step and ends in the middle of the next one,
+    where all that depends on position and velocity is known.
+    """
+    import mujoco
+
+    first, second, whole = mujoco.mj_step1, mujoco.mj_step2, mujoco.mj_step  # pyright: ignore[reportAttributeAccessIssue]
+    model, data = physics.model.ptr, physics.data.ptr
+
+    def euler():
+        second(model, data)
+        first(model, data)
+
+    def euler_many():
+        second(model, data)
+        whole(model, data, steps - 1)
+        first(model, data)
+
+    def runge_kutta():
+        whole(model, data, steps)
+        first(model, data)
+
+    if physics.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4.value:  # pyright: ignore[reportAttributeAccessIssue]
+        return runge_kutta
+    return euler if steps == 1 else euler_many
+
+
+def import_suite() -> types.ModuleType:
     try:
-        with _quiet():
+        with quiet():
             from dm_control import suite
     except ModuleNotFoundError as error:
         raise MissingExtra(
@@ -148,7 +255,7 @@ def _import_suite() -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Keeps back what importing and loading say on a machine without a screen.
 
     dm_control looks for OpenGL as it is imported, and says so where it finds no
@@ -187,7 +294,7 @@ def _integration_state() -> int:
     return int(mujoco.mjtState.mjSTATE_INTEGRATION)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _changeable_arrays(model: Any) -> dict[str, np.ndarray]:
+def changeable_arrays(model: Any) -> dict[str, np.ndarray]:
     """Views of all arrays of a MuJoCo model that a task might change, by name."""
     names = [name for name in dir(model) if not name.startswith("_") and name.split("_")[0] not in _FIXED_MODEL_ARRAYS]
     arrays = {name: getattr(model, name) for name in names}
@@ -207,11 +314,11 @@ def _plain_attributes(task: Any) -> dict[str, Any]:
     return plain
 
 
-def _random_state(random: np.random.RandomState) -> dict[str, Any]:
+def random_state(random: np.random.RandomState) -> dict[str, Any]:
     _, key, position, has_gauss, gauss = random.get_state(legacy=True)
     return {"key": np.array(key), "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
 
 
-def _set_random_state(random: np.random.RandomState, state: dict[str, Any]):
+def set_random_state(random: np.random.RandomState, state: dict[str, Any]):
     key = np.asarray(state["key"], np.uint32)
     random.set_state(("MT19937", key, int(state["position"]), int(state["has_gauss"]), float(state["gauss"])))

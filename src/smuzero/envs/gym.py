@@ -23,7 +23,14 @@ from jaxtyping import Bool, Float32
 
 from smuzero.actions.masks import flat_mask
 from smuzero.actions.spaces import ActionSpace, from_gymnasium
-from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, UnknownEnvironment, UnsupportedObservationSpace
+from smuzero.envs.base import (
+    Env,
+    EnvStep,
+    InvalidEnvironmentOutput,
+    Listed,
+    UnknownEnvironment,
+    UnsupportedObservationSpace,
+)
 from smuzero.envs.registry import EnvFactory, near_names
 from smuzero.types import EnvSpec, UserError
 
@@ -46,6 +53,11 @@ def make_gym(name: str, seed: int) -> Env:
     except gymnasium.error.Error as error:
         raise UserError(f"gym:{name} cannot be made: {error}") from error
     return GymEnv(env, f"gym:{name}", seed)
+
+
+def list_gym() -> list[Listed]:
+    """All environments that are registered; packages register more as they are imported."""
+    return [Listed(f"gym:{name}") for name in sorted(gymnasium.registry)]
 
 
 def from_factory(factory: EnvFactory, seed: int) -> Env:

@@ -8,29 +8,76 @@ needed only by those who use it.
 import difflib
 import importlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 
-from smuzero.envs.base import Env, UnknownEnvironment
+from smuzero.envs.base import Env, Listed, UnknownEnvironment
 from smuzero.envs.wrappers import ActionRepeat, CheckFinite
 from smuzero.types import UserError
 
 EnvFactory = Callable[[], gymnasium.Env[Any, Any]]
 """A function that makes one Gymnasium environment of the user's own."""
 
-FAMILIES: dict[str, str] = {
-    "dmc": "smuzero.envs.control:make_control",
-    "gym": "smuzero.envs.gym:make_gym",
+
+class Family(NamedTuple):
+    """Environments made by one module, which is imported only when one of them is wanted."""
+
+    make: str
+    """The place, `module:function`, of a function `(name, seed) -> Env`."""
+    list: str
+    """The place of a function `() -> list[Listed]`."""
+    example: str
+    about: str
+    """One line for `smuzero envs`."""
+
+
+FAMILIES: dict[str, Family] = {
+    "dmc": Family(
+        "smuzero.envs.control:make_control",
+        "smuzero.envs.control:list_control",
+        "dmc:cartpole.swingup",
+        "DeepMind Control Suite from its states",
+    ),
+    "dmc-pixels": Family(
+        "smuzero.envs.pixels:make_pixels",
+        "smuzero.envs.pixels:list_pixels",
+        "dmc-pixels:cartpole.balance",
+        "DeepMind Control Suite from pictures",
+    ),
+    "cmu": Family(
+        "smuzero.envs.locomotion:make_locomotion",
+        "smuzero.envs.locomotion:list_locomotion",
+        "cmu:go_to_target",
+        "CMU humanoid with 56 action dimensions",
+    ),
+    "rwrl": Family(
+        "smuzero.envs.realworld:make_realworld",
+        "smuzero.envs.realworld:list_realworld",
+        "rwrl:cartpole.swingup/easy",
+        "Real-World RL suite: delays, noise, dropouts, changing bodies",
+    ),
+    "atari": Family(
+        "smuzero.envs.atari:make_atari",
+        "smuzero.envs.atari:list_atari",
+        "atari:MsPacman",
+        "Atari games from pictures, preprocessed as in MuZero",
+    ),
+    "gym": Family(
+        "smuzero.envs.gym:make_gym",
+        "smuzero.envs.gym:list_gym",
+        "gym:CartPole-v1",
+        "any registered Gymnasium environment",
+    ),
 }
-"""For each family the place, `module:function`, of what makes its environments."""
+"""By the word before the colon of an id."""
 
 
 def make(env_id: str | EnvFactory, *, seed: int, action_repeat: int = 1) -> Env:
     """Makes the environment with this id, or the one a factory returns.
 
     `dmc:cartpole.swingup` is a task of the DeepMind Control Suite, `gym:CartPole-v1`
-    any registered Gymnasium environment. All its randomness comes from `seed`
+    any registered Gymnasium environment; `smuzero envs` lists all. All its randomness comes from `seed`
     (0 to 2³² − 1). With `action_repeat`, each action is given that many times.
     Raises UnknownEnvironment, naming near ids.
     """
@@ -38,6 +85,16 @@ def make(env_id: str | EnvFactory, *, seed: int, action_repeat: int = 1) -> Env:
         raise UserError(f"The seed {seed} is not between 0 and 2**32 - 1.")
     env: Env = CheckFinite(_load(env_id, seed))
     return ActionRepeat(env, action_repeat) if action_repeat != 1 else env
+
+
+def list_family(family: str) -> list[Listed]:
+    """All environments of a family. Raises MissingExtra where its package is not installed."""
+    if family not in FAMILIES:
+        raise UnknownEnvironment(
+            f"There is no family {family!r} of environments.{near_names(family, FAMILIES)} "
+            f"Families are {', '.join(FAMILIES)}."
+        )
+    return _resolve(FAMILIES[family].list)()
 
 
 def near_names(name: str, known: Iterable[str]) -> str:
@@ -62,9 +119,9 @@ def _load(env_id: Any, seed: int) -> Env:
             f"{env_id!r} is not an environment id.{suggestion} Ids start with their family: {examples}; for example "
             "dmc:cartpole.swingup or gym:CartPole-v1."
         )
-    return _resolve(FAMILIES[family])(name, seed)
+    return _resolve(FAMILIES[family].make)(name, seed)
 
 
-def _resolve(place: str) -> Callable[..., Env]:
+def _resolve(place: str) -> Callable[..., Any]:
     module, _, function = place.partition(":")
     return getattr(importlib.import_module(module), function)

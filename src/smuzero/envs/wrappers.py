@@ -1,14 +1,16 @@
-"""What is done to every environment alike: repeating actions, and refusing numbers that are none."""
+"""What is done to environments of every kind: actions repeated, observations stacked, NaN refused."""
 
 import functools
 import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Num
 
 from smuzero.actions.masks import allows
 from smuzero.actions.spaces import ActionSpace, from_gymnasium
 from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Wrapper
+from smuzero.types import UserError
 
 
 class ActionRepeat(Wrapper):
@@ -45,6 +47,46 @@ class ActionRepeat(Wrapper):
         return from_gymnasium(self.spec.action_space)
 
 
+class Stack(Wrapper):
+    """Shows the last S observations at once, oldest first, joined along the last axis.
+
+    A vector `[D]` becomes `[S·D]`, a frame `[H, W, C]` becomes `[H, W, S·C]`. At an
+    episode's start its first observation stands in for those before it.
+    `spec.stack` says S, so that a replay can keep every single observation once.
+    """
+
+    def __init__(self, env: Env, stack: int):
+        super().__init__(env)
+        if stack < 1:
+            raise UserError(f"{env.spec.name}: stack is {stack}, but at least 1 observation is shown.")
+        *rows, channels = env.spec.observation_shape
+        self.spec = env.spec._replace(observation_shape=(*rows, stack * channels), stack=stack * env.spec.stack)
+        self._channels = channels
+        self._latest = np.zeros(self.spec.observation_shape, self.spec.observation_dtype)
+
+    def reset(self) -> Num[np.ndarray, "..."]:
+        first = super().reset()
+        self._latest = np.concatenate([first] * (self._latest.shape[-1] // self._channels), axis=-1)
+        return self._latest
+
+    def step(self, action: Any) -> EnvStep:
+        step = super().step(action)
+        self._latest = np.concatenate([self._latest[..., self._channels :], step.observation], axis=-1)
+        return step._replace(observation=self._latest)
+
+    def state(self) -> dict[str, Any]:
+        return {"env": self.env.state(), "latest": self._latest.copy()}
+
+    def restore(self, state: dict[str, Any]) -> bool:
+        self._latest = np.array(state["latest"], self.spec.observation_dtype)
+        return super().restore(state["env"])
+
+
+def stacked(env: Env, stack: int) -> Env:
+    """The environment, with its last `stack` observations shown at once."""
+    return env if stack == 1 else Stack(env, stack)
+
+
 class CheckFinite(Wrapper):
     """Raises InvalidEnvironmentOutput as soon as an observation or reward is NaN or infinite.
 
@@ -55,20 +97,22 @@ class CheckFinite(Wrapper):
     def __init__(self, env: Env):
         super().__init__(env)
         self._episode_steps = 0
+        self._looks = np.issubdtype(env.spec.observation_dtype, np.inexact) and not env.always_finite
 
     def reset(self):
         observation = super().reset()
         self._episode_steps = 0
-        if not np.isfinite(observation).all():
+        if self._looks and not _is_finite(observation):
             raise self._error("first observation", observation, action=None)
         return observation
 
     def step(self, action: Any) -> EnvStep:
-        step = super().step(action)
+        step = self.env.step(action)
+        self.legal = step.legal
         self._episode_steps += 1
         if not math.isfinite(step.reward):
             raise self._error("reward", step.reward, action)
-        if not np.isfinite(step.observation).all():
+        if self._looks and not _is_finite(step.observation):
             raise self._error("observation", step.observation, action)
         return step
 
@@ -93,3 +137,8 @@ class CheckFinite(Wrapper):
         elif action is not None:
             message += f" The action was {np.array2string(np.asarray(action), threshold=20)}."
         return InvalidEnvironmentOutput(message + " Learning needs finite numbers: mend the environment.")
+
+
+def _is_finite(observation: Num[np.ndarray, "..."]) -> bool:
+    # A sum of squares shows every NaN and infinity at a quarter of the cost; too large a number shows there too.
+    return math.isfinite(np.vdot(observation, observation)) or bool(np.isfinite(observation).all())

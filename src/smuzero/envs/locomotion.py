@@ -1,0 +1,184 @@
+"""The 56-dimensional CMU humanoid: `cmu:run_walls`, `run_gaps`, `go_to_target`, `forage` (Section 6.3, Figure 6).
+
+dm_control's own example tasks, position-controlled: 56 actions in [−1, 1], a step of
+0.03 s, episodes of at most 30 s. The observation is the body's own senses as one vector
+(and the target's place in `go_to_target`). `camera=yes` adds what the humanoid sees:
+then the observation is one vector of bytes, `spec.parts` says what is in it
+(`camera`, uint8 `[64, 64, 3]`, and `body`, float32), and
+`smuzero.types.split_observation` takes it apart. `render=plain` draws as dm_control
+does, `fast` (the default) as in `smuzero.envs.rendering`.
+
+Two costs outside the physics are mended here without touching the library: the camera
+is drawn once a step, and only if it was asked for; and a target compares all contacts
+at once at every substep, where dm_control has a loop in Python over them.
+
+A new body and maze are compiled for every episode, and their parts do not give their
+state. So, as with Gymnasium, `restore` cannot go on in the middle of an episode; but
+every episode takes its randomness from the environment's seed and its own number, and
+the episodes after a restore are those that would have followed.
+
+Paper: silent on whether the camera was used; Merel et al. (2019), whom it compares
+with, use it in all tasks but `go_to_target`, which has none.
+"""
+
+import math
+import types
+from typing import Any
+
+import gymnasium
+import numpy as np
+from jaxtyping import Num
+
+from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, MissingExtra
+from smuzero.envs.control import quiet
+from smuzero.envs.options import known_name, one_of, split_options
+from smuzero.envs.rendering import Renderer
+from smuzero.envs.wrappers import stacked
+from smuzero.types import EnvSpec, Part, UserError, join_observation
+
+TASKS = {
+    "run_walls": "cmu_humanoid_run_walls",
+    "run_gaps": "cmu_humanoid_run_gaps",
+    "go_to_target": "cmu_humanoid_go_to_target",
+    "forage": "cmu_humanoid_maze_forage",
+}
+"""dm_control's names of the tasks. Paper: "forage". Here: the maze with targets, not the one with two kinds of them."""
+OPTIONS = {"camera": False, "render": "fast", "stack": 1}
+_CAMERA = "walker/egocentric"
+CAMERA_SIZE = 64
+"""Height and width of what the humanoid sees, dm_control's own."""
+
+
+def make_locomotion(name: str, seed: int) -> Env:
+    """Makes one of the tasks above. Raises UserError for a camera where there is none."""
+    task, options = split_options("cmu", name, OPTIONS)
+    known_name("cmu", task, tuple(TASKS))
+    one_of(f"cmu:{name}", "render", options["render"], ("fast", "plain"))
+    if task == "go_to_target" and options["camera"]:
+        raise UserError("cmu:go_to_target has no camera: its target's place is part of what the body senses.")
+    env = Locomotion(f"cmu:{name}", task, seed, sees=options["camera"], is_fast=options["render"] == "fast")
+    return stacked(env, options["stack"])
+
+
+def list_locomotion() -> list[Listed]:
+    """The four tasks of Figure 6."""
+    return [Listed(f"cmu:{task}", ("cmu",)) for task in TASKS]
+
+
+class Locomotion(Env):
+    """One task of dm_control's locomotion library."""
+
+    def __init__(self, name: str, task: str, seed: int, *, sees: bool, is_fast: bool):
+        examples = _import_examples()
+        with quiet():
+            self._env = _without_camera(examples, TASKS[task], np.random.RandomState(seed))
+        self._seed, self._episode, self._sees, self._is_fast = seed, 0, sees, is_fast
+        self._renderer: Renderer | None = None
+        for entity in self._env.task.root_entity.iter_entities():
+            _ask_once_for_contacts(entity)
+        bounds = self._env.action_spec()
+        space = gymnasium.spaces.Box(bounds.minimum, bounds.maximum, bounds.shape, bounds.dtype.type)
+        length = sum(math.prod(part.shape) for part in self._env.observation_spec().values())
+        body = Part("body", (length,), np.dtype(np.float32))
+        self.spec = EnvSpec(name, (length,), body.dtype, space)
+        if sees:
+            camera = Part("camera", (CAMERA_SIZE, CAMERA_SIZE, 3), np.dtype(np.uint8))
+            size = math.prod(camera.shape) + 4 * length
+            self.spec = EnvSpec(name, (size,), camera.dtype, space, parts=(camera, body))
+
+    def reset(self) -> Num[np.ndarray, " D"]:
+        entropy = np.random.SeedSequence([self._seed, self._episode]).generate_state(1)[0]
+        self._env.random_state.seed(entropy)
+        self._episode += 1
+        with quiet():
+            first = self._env.reset()
+        if self._sees:
+            self._renderer = self._new_renderer()
+        return self._observation(first.observation)
+
+    def step(self, action: Any) -> EnvStep:
+        try:
+            step = self._env.step(np.asarray(action))
+        except RuntimeError as error:
+            raise InvalidEnvironmentOutput(f"The physics of {self.spec.name!r} became invalid: {error}") from error
+        return EnvStep(
+            self._observation(step.observation), float(step.reward), float(step.discount), bool(step.last()), 1, None
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The number of episodes begun, and nothing of the current one."""
+        return {"seed": self._seed, "episode": self._episode}
+
+    def restore(self, state: dict[str, Any]) -> bool:
+        """Makes `reset` start the episode after the one that was current. Always false."""
+        self._seed, self._episode = int(state["seed"]), int(state["episode"])
+        return False
+
+    def close(self):
+        if self._renderer is not None:
+            self._renderer.close()
+        self._env.close()
+
+    def _new_renderer(self) -> Renderer:
+        """Every episode has a model of its own."""
+        if self._renderer is not None:
+            self._renderer.close()
+        model, data = self._env.physics.model, self._env.physics.data
+        camera, size = model.name2id(_CAMERA, "camera"), (CAMERA_SIZE, CAMERA_SIZE)
+        return Renderer(model.ptr, data.ptr, size, camera, is_fast=self._is_fast)
+
+    def _observation(self, observation: dict[str, Any]) -> Num[np.ndarray, " D"]:
+        body = np.concatenate(list(observation.values()), axis=None).astype(np.float32)
+        if self._renderer is None:
+            return body
+        if not np.isfinite(body).all():
+            raise InvalidEnvironmentOutput(
+                f"The environment {self.spec.name!r} gave an observation that is not finite."
+            )
+        return join_observation([self._renderer.draw(), body])
+
+
+def _without_camera(examples: Any, name: str, random: np.random.RandomState) -> Any:
+    """Builds a task without its camera, which dm_control would draw at once, and then at every step."""
+    from dm_control import composer
+
+    arguments: dict[str, Any] = {}
+    # The examples build a task and hand it to the environment in one go; the task is wanted in between.
+    examples.composer = types.SimpleNamespace(Environment=arguments.update)
+    try:
+        getattr(examples, name)(random_state=random)
+    finally:
+        examples.composer = composer
+    arguments["task"]._walker.observables.egocentric_camera.enabled = False
+    return composer.Environment(**arguments)
+
+
+def original(task: str, seed: int) -> Any:
+    """dm_control's own environment for a task, without its camera and with nothing mended: to compare with."""
+    with quiet():
+        return _without_camera(_import_examples(), TASKS[task], np.random.RandomState(seed))
+
+
+def _ask_once_for_contacts(entity: Any):
+    """Replaces, in one target, a loop in Python over all contacts at every substep by one comparison."""
+    from dm_control.locomotion.props.target_sphere import TargetSphere
+
+    if type(entity) is TargetSphere and not entity._specific_collision_geom_ids:
+        entity._update_activation = types.MethodType(_update_activation, entity)
+
+
+def _update_activation(target: Any, physics: Any):
+    if not target._activated and (physics.data.contact.geom == target._geom_id).any():
+        target._activated = True
+        physics.bind(target._material).rgba[-1] = 0
+
+
+def _import_examples() -> types.ModuleType:
+    try:
+        with quiet():
+            from dm_control.locomotion.examples import basic_cmu_2019
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"cmu: environments need dm_control, which is not installed ({error}): pip install 'smuzero[dmc]'"
+        ) from error
+    return basic_cmu_2019
