@@ -57,9 +57,9 @@ def test_the_winner_is_the_seat_that_made_three_in_a_row():
 def test_an_observation_is_the_movers_view():
     board = make_board("tictactoe")
     seen = np.asarray(board.observe(play(board, [0])))
-    assert seen[0, 0].tolist() == [False, True], "the stone is the opponent's for who moves now"
+    assert seen[0, 0].tolist() == [0, 1], "the stone is the opponent's for who moves now"
     seen = np.asarray(board.observe(play(board, [0, 4])))
-    assert seen[0, 0].tolist() == [True, False] and seen[1, 1].tolist() == [False, True]
+    assert seen[0, 0].tolist() == [1, 0] and seen[1, 1].tolist() == [0, 1]
 
 
 def test_go_ends_with_two_passes_and_white_has_komi():

@@ -134,6 +134,8 @@ def _wrapped(rules: Any, name: str, family: str) -> Board:
     opening = jax.eval_shape(init)
     height, width, planes = opening.observation.shape
     num_actions = opening.legal_action_mask.shape[0]
+    # Planes of yes and no are kept as small numbers, as all observations are numbers.
+    seen_as = np.dtype(np.uint8 if opening.observation.dtype == bool else opening.observation.dtype)
     first = int(init().current_player)
 
     def step(state: Any, action: Any) -> Any:
@@ -147,13 +149,13 @@ def _wrapped(rules: Any, name: str, family: str) -> Board:
         spec=EnvSpec(
             name=name,
             observation_shape=(height, width, planes),
-            observation_dtype=np.dtype(opening.observation.dtype),
+            observation_dtype=seen_as,
             action_space=gymnasium.spaces.Discrete(num_actions),
         ),
         num_actions=num_actions,
         init=init,
         step=step,
-        observe=lambda state: state.observation,
+        observe=lambda state: state.observation.astype(seen_as),
         legal=lambda state: state.legal_action_mask,
         is_terminal=lambda state: state.terminated | state.truncated,
         rewards=rewards,
