@@ -38,14 +38,15 @@ def test_latents_keep_the_board_and_outputs_have_the_sizes_asked_for():
     policy = FactoredCategorical(1, 26)
     network = make_board_network(SETTINGS, (5, 5, 17), policy)
     params = network.init(jax.random.key(0))
-    latent = network.represent(params, jnp.zeros((5, 5, 17), jnp.uint8).at[1, 1, 0].set(1))
+    latent = jax.jit(network.represent)(params, jnp.zeros((5, 5, 17), jnp.uint8).at[1, 1, 0].set(1))
     assert latent.shape == (5, 5, 4)
     assert latent.min() == 0.0 and latent.max() == pytest.approx(1.0)
-    after, reward = network.dynamics(params, latent, jnp.array([7]))
-    logits, value = network.predict(params, after)
+    dynamics = jax.jit(network.dynamics)
+    after, reward = dynamics(params, latent, jnp.array([7]))
+    logits, value = jax.jit(network.predict)(params, after)
     assert (after.shape, reward.shape, logits.shape, value.shape) == ((5, 5, 4), (3,), (26,), (3,))
     assert not logits.any() and not value.any(), "before learning the policy is uniform"
-    other = network.dynamics(params, latent, jnp.array([25]))[0]
+    other = dynamics(params, latent, jnp.array([25]))[0]
     assert not np.allclose(after, other)
 
 
@@ -53,8 +54,8 @@ def test_a_batch_says_of_each_example_what_it_says_alone():
     network = make_board_network(SETTINGS, (3, 3, 2), FactoredCategorical(1, 9))
     params = network.init(jax.random.key(0))
     boards = jax.random.bernoulli(jax.random.key(1), 0.5, (4, 3, 3, 2)).astype(jnp.uint8)
-    together = jax.vmap(network.represent, in_axes=(None, 0))(params, boards)
-    np.testing.assert_allclose(together[2], network.represent(params, boards[2]), atol=1e-5)
+    together = jax.jit(jax.vmap(network.represent, in_axes=(None, 0)))(params, boards)
+    np.testing.assert_allclose(together[2], jax.jit(network.represent)(params, boards[2]), atol=1e-5)
 
 
 def test_a_block_is_two_normalised_convolutions_around_a_skip():
