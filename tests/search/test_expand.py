@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.search.expand import enumerate_all, expand, merged_counts, search_prior
+from smuzero.search.settings import SearchSettings
 
 POLICY = FactoredCategorical(2, 3)
 expand_jit = jax.jit(expand, static_argnums=(0, 3))
@@ -59,7 +60,8 @@ def test_repeats_are_counted_at_the_first_draw(rows):
 @pytest.mark.parametrize("seed", range(5))
 def test_slots_hold_the_draws_with_the_prior_of_section_5_1(seed, temperature):
     logits, uniforms = random_inputs(seed)
-    words, count, prior = expand_jit(POLICY, logits, uniforms, temperature)
+    words, slots = expand_jit(POLICY, logits, uniforms, SearchSettings(temperature=temperature))
+    count, prior = slots.count, slots.prior
     pi = np.exp(np.asarray(POLICY.log_prob_words(logits, words), np.float64))
     per_dim = np.exp(np.asarray(POLICY.log_probs(logits), np.float64) / temperature)
     per_dim /= per_dim.sum(axis=1, keepdims=True)
@@ -73,7 +75,8 @@ def test_slots_hold_the_draws_with_the_prior_of_section_5_1(seed, temperature):
 def test_enumeration_holds_every_legal_action_once_with_the_policy_as_prior():
     logits, _ = random_inputs(0)
     logits = POLICY.masked(logits, jnp.array([True, False, True, True, True, False]))
-    words, count, prior = enumerate_all(POLICY, logits)
+    words, slots = enumerate_all(POLICY, logits, SearchSettings())
+    count, prior = slots.count, slots.prior
     per_dim = np.exp(np.asarray(POLICY.log_probs(logits)))
     actions = [tuple(a) for a in np.asarray(POLICY.unpack(words)).tolist()]
     assert sorted(actions) == [(a, b) for a in range(3) for b in range(3)]

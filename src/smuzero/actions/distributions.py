@@ -64,6 +64,10 @@ class Policy(Protocol):
         """Logits of π^(1/τ) (Section 5.5), not normalised."""
         ...
 
+    def uniform_like(self, logits: Float[Array, " P"]) -> Float[Array, " P"]:
+        """Logits of the uniform distribution over all actions that π can bring (Section 5.5)."""
+        ...
+
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " P"]) -> Float[Array, " P"]:
         """π restricted to the legal choices."""
         ...
@@ -152,6 +156,9 @@ class FactoredCategorical:
 
     def tempered(self, logits: Float[Array, " P"], temperature: float) -> Float[Array, " P"]:
         return (self.log_probs(logits) / temperature).reshape(-1)
+
+    def uniform_like(self, logits: Float[Array, " P"]) -> Float[Array, " P"]:
+        return jnp.where(logits > -jnp.inf, 0.0, -jnp.inf)
 
     def masked(self, logits: Float[Array, " P"], legal: Bool[Array, " P"]) -> Float[Array, " P"]:
         return jnp.where(legal, logits, -jnp.inf)

@@ -1,8 +1,11 @@
 """Node expansion: K draws from β, repeated draws merged, and the prior that corrects for sampling.
 
-Section 5.4 draws K actions from a proposal β at every node, Section 5.5 takes
-β = π^(1/τ), and Section 5.1 searches with π̂_β ∝ (β̂/β)·π in place of π.
+Section 5.4 draws K actions from a proposal β at every node, and Section 5.1
+searches with π̂_β ∝ (β̂/β)·π in place of π. Its naive modification, π itself, is
+the same with another weight for each draw.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +13,23 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from smuzero.actions.distributions import Policy
+from smuzero.search import proposal
+from smuzero.search.settings import SearchSettings
+
+
+class Slots(NamedTuple):
+    """The K action slots of one new node; what a setting does not need is None."""
+
+    count: Int[Array, " K"]
+    """How often each action was drawn; 0 in an empty slot."""
+    prior: Float[Array, " K"]
+    """What PUCT has in place of π; -inf in an empty slot, which is never selected."""
+    first: Int[Array, " K"] | None = None
+    """The first draw of the same action, for nodes that widen,"""
+    log_weight: Float[Array, " K"] | None = None
+    """and log of each draw's weight in the prior; None where draws weigh alike."""
+    log_correction: Float[Array, " K"] | None = None
+    """log β̂/β up to a constant, to correct the backup; -inf in an empty slot."""
 
 
 def search_prior(
@@ -24,8 +44,16 @@ def search_prior(
     The K slots hold distinct actions; a slot with `count` 0 is empty and
     receives probability zero, whatever its other entries hold.
     """
-    ratio = jnp.log(count.astype(jnp.float32)) - log_beta + log_pi
-    return jax.nn.log_softmax(jnp.where(count > 0, ratio, -jnp.inf))
+    return _normalised_log(count, log_pi - log_beta)
+
+
+def same_draws(words: UInt32[Array, "K W"]) -> Bool[Array, "K K"]:
+    """Which draws are the same action."""
+    size = words.shape[0]
+    equal = jnp.ones((size, size), bool)
+    for word in words.T:
+        equal = equal & (word[:, None] == word[None, :])
+    return equal
 
 
 def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
@@ -34,53 +62,76 @@ def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
     # Paper: silent on repeated draws. Here: merged into one slot, so a move's visits are never split.
     """
     size = words.shape[0]
-    equal = jnp.ones((size, size), bool)
-    for word in words.T:
-        equal = equal & (word[:, None] == word[None, :])
     # One sum answers both questions: an earlier equal draw counts size + 1, more than all others together.
     weight = np.where(np.tri(size, k=-1, dtype=bool).T, size + 1, 1).astype(np.int32)
-    total = jnp.sum(jnp.where(equal, weight, 0), axis=0)
+    total = jnp.sum(jnp.where(same_draws(words), weight, 0), axis=0)
     return jnp.where(total > size, 0, total)
 
 
-def draw(
-    policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], temperature: float
-) -> UInt32[Array, "K W"]:
-    """K packed actions from β = π^(1/τ)."""
-    return policy.sample_words(logits if temperature == 1 else policy.tempered(logits, temperature), uniforms)
-
-
-def weigh(
-    policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"], temperature: float
-) -> tuple[Int[Array, " K"], Float[Array, " K"]]:
-    """How often each of K drawn actions was drawn, and its prior π̂_β.
-
-    An empty slot has count 0 and prior -inf, which PUCT never selects.
-    """
+def weigh(policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"], settings: SearchSettings) -> Slots:
+    """Merge K drawn actions into slots and give each its prior."""
     count = merged_counts(words)
-    if temperature == 1:
-        # β = π cancels from (β̂/β)·π: the prior is the frequency of the draws.
-        prior = count.astype(jnp.float32) / words.shape[0]
+    log_weight = log_draw_weight(policy, logits, words, settings)
+    log_correction = None
+    if settings.correct_backup:
+        log_beta = proposal.log_prob(policy, logits, words, settings)
+        log_correction = jnp.where(count > 0, jnp.log(count.astype(jnp.float32)) - log_beta, -jnp.inf)
+    slots = Slots(count, prior(count, log_weight, settings), log_correction=log_correction)
+    if not settings.is_widening:
+        return slots
+    return slots._replace(first=jnp.argmax(same_draws(words), axis=0), log_weight=log_weight)
+
+
+def log_draw_weight(
+    policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"], settings: SearchSettings
+) -> Float[Array, " K"] | None:
+    """log of what one draw of each action adds to its prior: π/β, or π without the correction; None if 1 for all."""
+    if settings.draws_weigh_alike:
+        return None
+    log_pi = policy.log_prob_words(logits, words)
+    if settings.prior != "sampled":
+        return log_pi
+    return log_pi - proposal.log_prob(policy, logits, words, settings)
+
+
+def prior(
+    count: Int[Array, " K"], log_weight: Float[Array, " K"] | None, settings: SearchSettings
+) -> Float[Array, " K"]:
+    """What PUCT has in place of π at a node whose actions were drawn `count` times; -inf where 0 times."""
+    if log_weight is None:
+        found = count.astype(jnp.float32) / jnp.sum(count).astype(jnp.float32)
+    elif settings.prior == "sampled":
+        found = jnp.exp(_normalised_log(count, log_weight))
+    elif settings.prior == "policy_normalised":
+        found = jnp.exp(_normalised_log(jnp.minimum(count, 1), log_weight))
     else:
-        proposal = policy.tempered(logits, temperature)
-        log_pi, log_beta = policy.log_prob_words(logits, words), policy.log_prob_words(proposal, words)
-        prior = jnp.exp(search_prior(log_pi, log_beta, count))
-    return count, jnp.where(count > 0, prior, -jnp.inf)
+        # Paper: π "directly" in PUCT. Here: not normalised over the K actions, so their priors sum to less than 1.
+        found = jnp.exp(log_weight)
+    return jnp.where(count > 0, found, -jnp.inf)
 
 
 def expand(
-    policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], temperature: float
-) -> tuple[UInt32[Array, "K W"], Int[Array, " K"], Float[Array, " K"]]:
-    """The slots of one new node: packed actions, how often each was drawn, and its prior π̂_β."""
-    words = draw(policy, logits, uniforms, temperature)
-    return words, *weigh(policy, logits, words, temperature)
+    policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], settings: SearchSettings
+) -> tuple[UInt32[Array, "K W"], Slots]:
+    """One new node: its packed actions and their slots."""
+    words = proposal.draw(policy, logits, uniforms, settings)
+    return words, weigh(policy, logits, words, settings)
 
 
 def enumerate_all(
-    policy: Policy, logits: Float[Array, " P"]
-) -> tuple[UInt32[Array, "K W"], Int[Array, " K"], Float[Array, " K"]]:
-    """The slots of a node that holds every action once, with prior π: MuZero's own search."""
+    policy: Policy, logits: Float[Array, " P"], settings: SearchSettings
+) -> tuple[UInt32[Array, "K W"], Slots]:
+    """A node that holds every action once, with prior π: MuZero's own search."""
     words = jnp.asarray(policy.enumerate_words())
     log_pi = policy.log_prob_words(logits, words)
     legal: Bool[Array, " K"] = log_pi > -jnp.inf
-    return words, legal.astype(jnp.int32), jnp.where(legal, jnp.exp(log_pi), -jnp.inf)
+    slots = Slots(legal.astype(jnp.int32), jnp.where(legal, jnp.exp(log_pi), -jnp.inf))
+    if not settings.correct_backup:
+        return words, slots
+    return words, slots._replace(log_correction=jnp.where(legal, 0.0, -jnp.inf))
+
+
+def _normalised_log(count: Int[Array, " K"], log_weight: Float[Array, " K"]) -> Float[Array, " K"]:
+    """log of count·weight / Σ_b count·weight; -inf in slots with count 0."""
+    total = jnp.log(count.astype(jnp.float32)) + log_weight
+    return jax.nn.log_softmax(jnp.where(count > 0, total, -jnp.inf))

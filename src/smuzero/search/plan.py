@@ -4,6 +4,10 @@ What differs from MuZero's search: every node holds K actions drawn from β, not
 all of them, and PUCT is given π̂_β in place of π. With `enumerate_actions` it is
 MuZero's search. The model is anyone's, given as pure functions of one state; the
 search is pure, can be jitted, and runs a batch of trees at once.
+
+Two players (Section 6.1): every value is that of the player to move, and the
+model's discount is negative where the turn passes to the opponent (-γ, or -1 in
+a board game), so that r + γ·v is the mover's again. An end has discount 0.
 """
 
 from collections.abc import Callable
@@ -15,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
 from smuzero.actions import uniforms
 from smuzero.actions.distributions import Policy
-from smuzero.search import expand, tree
+from smuzero.search import expand, proposal, puct, tree, widening
 from smuzero.search.settings import SearchSettings
 
 
@@ -25,9 +29,10 @@ class Model(NamedTuple):
     policy: Policy
     """What the policy's numbers mean."""
     dynamics: Callable[[Any, Array], tuple[Any, Array, Array]]
-    """(state, action `[A]`) -> (next state, reward, discount). States are any pytree of arrays."""
+    """(state, action `[A]`) -> (next state, reward, discount). States are any pytree of arrays. The reward is that of
+    the player who acts; a discount below 0 gives the turn to the other one (`SearchSettings.two_player`)."""
     predict: Callable[[Any], tuple[Array, Array]]
-    """state -> (policy logits `[P]`, value)."""
+    """state -> (policy logits `[P]`, value for the player to move)."""
 
 
 class SearchResult(NamedTuple):
@@ -38,8 +43,13 @@ class SearchResult(NamedTuple):
     """The actions, packed."""
     count: Int[Array, "B K"]
     """How often each action was drawn."""
+    log_pi: Float[Array, "B K"]
+    """log π of each action, noise and mask included; not meaningful in an empty slot. Like `log_beta`, for use in
+    sample-based operators (Section 4.3)."""
+    log_beta: Float[Array, "B K"]
+    """log β of each action."""
     prior: Float[Array, "B K"]
-    """π̂_β, as PUCT saw it."""
+    """π̂_β, as PUCT saw it, or what `SearchSettings.prior` puts in its place."""
     visits: Int[Array, "B K"]
     q: Float[Array, "B K"]
     """Q(s, a): mean return of the visits; the root evaluation where unvisited, -inf where there is none."""
@@ -72,28 +82,64 @@ def search(
     logits = _root_logits(noise_key, model.policy, logits, legal, settings)
     num_slots = model.policy.enumerate_words().shape[0] if settings.enumerate_actions else settings.num_samples
 
-    nodes = tree.empty_tree(root, settings.num_simulations + 1, num_slots, model.policy.num_words, batch_size)
+    nodes = tree.empty_tree(root, num_slots, model.policy.num_words, batch_size, settings)
     nothing = jnp.zeros(batch_size)
-    nodes = tree.write_states(nodes, 0, root, nothing, nothing)
-    nodes, words, count, prior = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
+    nodes = tree.write_states(nodes, 0, root, nothing, nothing, raw_value)
+    nodes, words, slots = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
     if settings.evaluate_root:
-        nodes = _evaluate_root(nodes, root, words, count, model)
+        nodes = _evaluate_root(nodes, root, words, slots.count, model)
     nodes = jax.lax.fori_loop(
         1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
     )
+    return _result(nodes, words, slots, logits, raw_value, model.policy, settings)
+
+
+def _result(
+    nodes: tree.Tree,
+    words: UInt32[Array, "B K W"],
+    slots: expand.Slots,
+    logits: Float[Array, "B P"],
+    raw_value: Float[Array, " B"],
+    policy: Policy,
+    settings: SearchSettings,
+) -> SearchResult:
+    """What is known of the roots after the last simulation."""
+    batch_size = raw_value.shape[0]
     visits, q = nodes.visits[:batch_size].astype(jnp.int32), nodes.q[:batch_size]
-    total = jnp.sum(jnp.where(visits > 0, visits.astype(jnp.float32) * q, 0.0), axis=-1)
+    if settings.enumerate_actions:
+        total = jnp.sum(slots.count, axis=-1, keepdims=True).astype(jnp.float32)
+        log_beta = jnp.broadcast_to(-jnp.log(total), visits.shape)
+    else:
+        log_beta = jax.vmap(lambda x, w: proposal.log_prob(policy, x, w, settings))(logits, words)
+    count, prior = slots.count, slots.prior
+    if slots.first is not None:
+        # As the last simulation saw them.
+        num_draws = jnp.full(batch_size, widening.offered_draws(settings)[-1])
+        count = jax.vmap(widening.counts)(slots.first, num_draws)
+        prior = widening.priors(slots.first, slots.log_weight, num_draws, settings)
     return SearchResult(
-        action=model.policy.unpack(words),
+        action=policy.unpack(words),
         words=words,
         count=count,
+        log_pi=jax.vmap(policy.log_prob_words)(logits, words),
+        log_beta=log_beta,
         prior=jnp.maximum(prior, 0.0),
         visits=visits,
         q=q,
-        value=total / settings.num_simulations,
+        value=puct.mean_value(q, visits, slots.log_correction),
         raw_value=raw_value,
         tree=nodes,
     )
+
+
+def corrected_visits(found: SearchResult) -> Float[Array, "B K"]:
+    """Î_β π ∝ (β̂/β)·N of each root: what the naive modification acts by and learns from (Section 5.1).
+
+    For a search whose prior is π itself; visits under π̂_β are corrected already.
+    """
+    # Paper: (β̂/β)·f. Here: normalised, since that sums to 1 on average only.
+    exponent = jnp.where(found.visits > 0, jnp.log(found.count.astype(jnp.float32)) - found.log_beta, -jnp.inf)
+    return jax.nn.softmax(exponent + jnp.log(found.visits.astype(jnp.float32)), axis=-1)
 
 
 def _root_logits(
@@ -116,21 +162,21 @@ def _write_slots(
     seeds: UInt32[Array, "2"],
     policy: Policy,
     settings: SearchSettings,
-) -> tuple[tree.Tree, UInt32[Array, "B K W"], Int[Array, "B K"], Float[Array, "B K"]]:
-    """Give node number `node` of every tree its slots; also returns their words, counts and priors."""
+) -> tuple[tree.Tree, UInt32[Array, "B K W"], expand.Slots]:
+    """Give node number `node` of every tree its slots; also returns their words and the slots."""
     batch_size = logits.shape[0]
     if settings.enumerate_actions:
-        words, count, prior = jax.vmap(lambda x: expand.enumerate_all(policy, x))(logits)
+        words, slots = jax.vmap(lambda x: expand.enumerate_all(policy, x, settings))(logits)
         all_words = tree.write_rows(nodes.words, node, words)
     else:
-        numbers = uniforms.uniforms(seeds, node, (batch_size, policy.num_uniforms, settings.num_samples))
-        words = jax.vmap(lambda x, u: expand.draw(policy, x, u, settings.temperature))(logits, numbers)
+        shape = (batch_size, proposal.num_uniforms(policy, settings), settings.num_samples)
+        numbers = uniforms.uniforms(seeds, node, shape)
+        words = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
         all_words = tree.write_rows(nodes.words, node, words)
         # Read back what was written: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
         words = all_words[node * batch_size + jnp.arange(batch_size)]
-        count, prior = jax.vmap(lambda x, w: expand.weigh(policy, x, w, settings.temperature))(logits, words)
-    nodes = nodes._replace(words=all_words, prior=tree.write_rows(nodes.prior, node, prior))
-    return nodes, words, count, prior
+        slots = jax.vmap(lambda x, w: expand.weigh(policy, x, w, settings))(logits, words)
+    return tree.write_slots(nodes._replace(words=all_words), node, slots), words, slots
 
 
 def _evaluate_root(
@@ -145,6 +191,7 @@ def _evaluate_root(
     over_slots = jax.vmap(evaluate, in_axes=(None, 0))
     q = jax.vmap(over_slots)(root, words)
     filled = count > 0
+    # Paper: silent on widening at an evaluated root. Here: all K draws are evaluated at once, offered yet or not.
     return nodes._replace(
         q=nodes.q.at[: q.shape[0]].set(jnp.where(filled, q, -jnp.inf)),
         low=jnp.min(jnp.where(filled, q, jnp.inf), axis=-1),
@@ -156,11 +203,13 @@ def _simulate(
     nodes: tree.Tree, node: Int[Array, ""], seeds: UInt32[Array, "2"], model: Model, settings: SearchSettings
 ) -> tree.Tree:
     """One simulation in every tree: descend, expand node number `node`, back up."""
-    path = tree.descend(nodes, node, settings.num_simulations, settings.c1, settings.c2, settings.min_value_range)
+    path = tree.descend(nodes, node, settings)
     action = model.policy.unpack(nodes.words.reshape(-1, model.policy.num_words)[path.last])
-    latent = jax.tree.map(lambda x: x[path.last // nodes.prior.shape[1]], nodes.latent)
+    parent = path.last // nodes.prior.shape[1]
+    latent = jax.tree.map(lambda x: x[parent], nodes.latent)
     latent, reward, discount = jax.vmap(model.dynamics)(latent, action)
     logits, value = jax.vmap(model.predict)(latent)
-    nodes = tree.write_states(nodes, node, latent, reward, discount)
+    nodes = tree.write_states(nodes, node, latent, reward, discount, value)
+    nodes = tree.write_sides(nodes, node, parent, discount)
     nodes = _write_slots(nodes, node, logits, seeds, model.policy, settings)[0]
     return tree.backup(nodes, path, node, value)

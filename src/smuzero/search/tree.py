@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from smuzero.search import puct
+from smuzero.search import puct, widening
+from smuzero.search.expand import Slots
+from smuzero.search.settings import SearchSettings
 
 NO_CHILD = -1
 
@@ -21,14 +23,17 @@ UNROLLED = 64
 
 
 class Tree(NamedTuple):
-    """B trees of N nodes with K action slots each. One row per node; R = N·B rows."""
+    """B trees of N nodes with K action slots each. One row per node; R = N·B rows.
+
+    The arrays after `high` belong to options of the search and are None where the option is off.
+    """
 
     latent: Any
     """Pytree of `[R, ...]`: the model's state at each node."""
     words: UInt32[Array, "R K W"]
     """The packed action in each slot."""
     prior: Float[Array, "R K"]
-    """π̂_β of each slot; -inf in an empty one."""
+    """π̂_β of each slot (or what else `SearchSettings.prior` says), all K draws counted; -inf in an empty one."""
     visits: Int[Array, "R K"]
     """N(s, a)."""
     q: Float[Array, "R K"]
@@ -42,6 +47,17 @@ class Tree(NamedTuple):
     low: Float[Array, " B"]
     """The smallest Q(s, a) met in each tree so far."""
     high: Float[Array, " B"]
+    """The largest. With two players both are as the player at the root sees them."""
+    value: Float[Array, " R"] | None = None
+    """The model's own value of each node."""
+    side: Float[Array, " R"] | None = None
+    """1 where the player to move is the root's, -1 where it is the opponent."""
+    first: Int[Array, "R K"] | None = None
+    """Of each draw, the first draw of the same action, whose slot it shares."""
+    log_weight: Float[Array, "R K"] | None = None
+    """log of each draw's weight in the prior."""
+    log_correction: Float[Array, "R K"] | None = None
+    """log β̂/β of each slot, up to a constant in each row."""
 
     @property
     def batch_size(self) -> int:
@@ -63,14 +79,16 @@ class Path(NamedTuple):
     """The edge by which each path leaves its tree."""
 
 
-def empty_tree(latent: Any, num_nodes: int, num_slots: int, num_words: int, batch_size: int) -> Tree:
-    """Room for `num_nodes` nodes; `latent` (leaves `[B, ...]`) gives the states' shapes."""
+def empty_tree(latent: Any, num_slots: int, num_words: int, batch_size: int, settings: SearchSettings) -> Tree:
+    """Room for the nodes of one search; `latent` (leaves `[B, ...]`) gives the states' shapes."""
+    num_nodes = settings.num_simulations + 1
     rows = num_nodes * batch_size
-    index = jnp.int16 if num_nodes <= 2**15 - 1 else jnp.int32
+    index = jnp.int16 if max(num_nodes, num_slots) <= 2**15 - 1 else jnp.int32
+    slots = jnp.zeros((rows, num_slots))
     return Tree(
         latent=jax.tree.map(lambda x: jnp.zeros((rows, *x.shape[1:]), x.dtype), latent),
         words=jnp.zeros((rows, num_slots, num_words), jnp.uint32),
-        prior=jnp.zeros((rows, num_slots)),
+        prior=slots,
         visits=jnp.zeros((rows, num_slots), index),
         q=jnp.full((rows, num_slots), -jnp.inf),
         child=jnp.full((rows, num_slots), NO_CHILD, index),
@@ -78,6 +96,11 @@ def empty_tree(latent: Any, num_nodes: int, num_slots: int, num_words: int, batc
         discount=jnp.zeros(rows),
         low=jnp.full(batch_size, jnp.inf),
         high=jnp.full(batch_size, -jnp.inf),
+        value=jnp.zeros(rows) if settings.unvisited == "parent" or settings.correct_backup else None,
+        side=jnp.ones(rows) if settings.two_player else None,
+        first=jnp.zeros((rows, num_slots), index) if settings.is_widening else None,
+        log_weight=slots if settings.is_widening and not settings.draws_weigh_alike else None,
+        log_correction=slots if settings.correct_backup else None,
     )
 
 
@@ -87,14 +110,33 @@ def write_rows(array: Array, node: Int[Array, ""] | int, rows: Array) -> Array:
 
 
 def write_states(
-    tree: Tree, node: Int[Array, ""] | int, latent: Any, reward: Float[Array, " B"], discount: Float[Array, " B"]
+    tree: Tree,
+    node: Int[Array, ""] | int,
+    latent: Any,
+    reward: Float[Array, " B"],
+    discount: Float[Array, " B"],
+    value: Float[Array, " B"],
 ) -> Tree:
     """Fill in what the model said of node number `node` of all B trees, and of the step that led there."""
     return tree._replace(
         latent=jax.tree.map(lambda array, rows: write_rows(array, node, rows), tree.latent, latent),
         reward=write_rows(tree.reward, node, reward),
         discount=write_rows(tree.discount, node, discount),
+        value=None if tree.value is None else write_rows(tree.value, node, value),
     )
+
+
+def write_slots(tree: Tree, node: Int[Array, ""] | int, slots: Slots) -> Tree:
+    """Fill in the slots `[B, K]` of node number `node` of all B trees; their words are written by themselves."""
+    names = [name for name in ("prior", "first", "log_weight", "log_correction") if getattr(tree, name) is not None]
+    return tree._replace(**{name: write_rows(getattr(tree, name), node, getattr(slots, name)) for name in names})
+
+
+def write_sides(tree: Tree, node: Int[Array, ""] | int, parent: Int[Array, " B"], discount: Float[Array, " B"]) -> Tree:
+    """Note who moves at node number `node`: not whoever moves at its parent row, if the discount is negative."""
+    if tree.side is None:
+        return tree
+    return tree._replace(side=write_rows(tree.side, node, _at(tree.side, parent) * jnp.where(discount < 0, -1.0, 1.0)))
 
 
 def first_largest(score: Float[Array, "B K"]) -> Int[Array, " B"]:
@@ -109,20 +151,20 @@ def first_largest(score: Float[Array, "B K"]) -> Int[Array, " B"]:
     return slot
 
 
-def descend(tree: Tree, node: Int[Array, ""] | int, max_depth: int, c1: float, c2: float, min_range: float) -> Path:
+def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) -> Path:
     """Follow PUCT from every root until a slot without a child (Appendix D); `node` is the node to be added.
 
     ΣN of a node is not summed: it is one less than the visits of the slot that
     leads there, whose first visit added the node, and at the root it is the
     number of earlier simulations.
     """
-    batch, num_slots = jnp.arange(tree.batch_size), tree.prior.shape[1]
-    exploration = puct.exploration(jnp.arange(max_depth, dtype=jnp.float32), c1, c2)
+    batch, num_slots, max_depth = jnp.arange(tree.batch_size), tree.prior.shape[1], settings.num_simulations
+    exploration = puct.exploration(jnp.arange(max_depth, dtype=jnp.float32), settings.c1, settings.c2)
 
     def step(carry):
         is_active, row, visits, path = carry
-        q = puct.normalised_value(_at(tree.q, row), tree.low, tree.high, min_range)
-        score = puct.bracket(q, _at(tree.prior, row), _at(tree.visits, row), _at(exploration, visits))
+        q, prior = _normalised_values(tree, row, settings), _priors(tree, row, visits, settings)
+        score = puct.bracket(q, prior, _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
         edge = jnp.where(is_active, last, tree.child.size)
@@ -145,10 +187,42 @@ def descend(tree: Tree, node: Int[Array, ""] | int, max_depth: int, c1: float, c
     return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), step, start)[-1]
 
 
+def _normalised_values(tree: Tree, row: Int[Array, " B"], settings: SearchSettings) -> Float[Array, "B K"]:
+    """Q of each slot, as the player to move sees it, in [0, 1]."""
+    q, low, high = _at(tree.q, row), tree.low, tree.high
+    if settings.unvisited == "parent":
+        q = jnp.where(q > -jnp.inf, q, node_values(tree, row)[:, None])
+    if tree.side is not None:
+        low, high = puct.range_of_mover(low, high, _at(tree.side, row))
+    return puct.normalised_value(q, low, high, settings.min_value_range)
+
+
+def _priors(
+    tree: Tree, row: Int[Array, " B"], visits: Int[Array, " B"], settings: SearchSettings
+) -> Float[Array, "B K"]:
+    """The prior of each slot at nodes with ΣN = `visits`."""
+    if tree.first is None:
+        return _at(tree.prior, row)
+    num_draws = _at(jnp.asarray(widening.offered_draws(settings)), visits)
+    log_weight = None if tree.log_weight is None else _at(tree.log_weight, row)
+    return widening.priors(_at(tree.first, row), log_weight, num_draws, settings)
+
+
+def node_values(tree: Tree, row: Int[Array, " B"]) -> Float[Array, " B"]:
+    """The value of one node in each tree, for whoever moves there; needs the model's own values in the tree."""
+    assert tree.value is not None
+    correction = None if tree.log_correction is None else _at(tree.log_correction, row)
+    return puct.node_value(_at(tree.value, row), _at(tree.q, row), _at(tree.visits, row), correction)
+
+
 def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Array, " B"]) -> Tree:
     """Hang node number `node` at the end of every path and carry its value up (Section 3).
 
     G = r + γ·G'  at each step,   Q(s, a) = mean of the G of its visits
+
+    A negative γ turns a return into that of the other player. Where the tree has
+    a correction, G' is a node's corrected value in place of one return, and Q its
+    newest G.
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
     # Within bounds for certain: a write that might be dropped would read the array first.
@@ -162,10 +236,16 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
         g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
         number = _step(path.visits, depth) + 1
         mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
+        mean = mean if tree.log_correction is None else g
         visits, q = _put(visits, edge, number), _put(q, edge, mean)
-        low = jnp.where(is_on_path, jnp.minimum(low, mean), low)
-        high = jnp.where(is_on_path, jnp.maximum(high, mean), high)
-        return depth - 1, jnp.where(is_on_path, edge // num_slots, below), g, visits, q, low, high
+        row = edge // num_slots
+        seen = mean if tree.side is None else mean * _at(tree.side, row)
+        low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
+        high = jnp.where(is_on_path, jnp.maximum(high, seen), high)
+        if tree.log_correction is not None:
+            updated = tree._replace(visits=visits.reshape(shape), q=q.reshape(shape))
+            g = jnp.where(is_on_path, node_values(updated, row), g)
+        return depth - 1, jnp.where(is_on_path, row, below), g, visits, q, low, high
 
     leaf = node * tree.batch_size + jnp.arange(tree.batch_size)
     start = (path.length - 1, leaf, value, tree.visits.reshape(-1), tree.q.reshape(-1), tree.low, tree.high)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
 from smuzero.actions import uniforms
-from smuzero.search import expand
+from smuzero.search import expand, proposal
 from smuzero.search.plan import Model
 from smuzero.search.settings import SearchSettings
 
@@ -67,15 +67,15 @@ def slots(
     key: Array, logits: Float[Array, "B P"], model: Model, settings: SearchSettings
 ) -> tuple[Float[Array, "B K"], UInt32[Array, "B K W"]]:
     """The log priors of K drawn actions, -inf for a repeat, and the actions, packed."""
-    shape = (logits.shape[0], model.policy.num_uniforms, settings.num_samples)
+    shape = (logits.shape[0], proposal.num_uniforms(model.policy, settings), settings.num_samples)
     numbers = uniforms.uniforms(uniforms.seeds(key), 0, shape)
 
     def one(logits: Array, numbers: Array) -> tuple[Array, Array]:
-        words = expand.draw(model.policy, logits, numbers, settings.temperature)
+        words = proposal.draw(model.policy, logits, numbers, settings)
         # A maximum of two equal arrays: XLA does not repeat what is below a reduction, and would otherwise
         # repeat the sampling in each of the K² comparisons of draws (`smuzero.search` reads its tree instead).
         words = jnp.max(jnp.stack([words, words]), axis=0)
-        _, prior = expand.weigh(model.policy, logits, words, settings.temperature)
+        prior = expand.weigh(model.policy, logits, words, settings).prior
         return jnp.log(jnp.maximum(prior, 0.0)), words
 
     return jax.vmap(one)(logits, numbers)

@@ -178,10 +178,7 @@ def least_milliseconds(found: dict[str, Program], params: Params, root: Array, s
 def memory_per_row(root: Float[Array, "B D"], policy: FactoredCategorical, settings: SearchSettings) -> dict[str, Any]:
     """KiB of the whole tree of one batch entry, and how much of it is not latents."""
     empty = jax.eval_shape(
-        lambda latent: tree.empty_tree(
-            latent, settings.num_simulations + 1, settings.num_samples, policy.num_words, root.shape[0]
-        ),
-        root,
+        lambda latent: tree.empty_tree(latent, settings.num_samples, policy.num_words, root.shape[0], settings), root
     )
     whole, latents = (sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(part)) for part in (empty, empty.latent))
     return {"tree_kib": whole / root.shape[0] / 1024, "tree_over_latents": whole / latents}
