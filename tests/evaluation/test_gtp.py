@@ -160,18 +160,18 @@ def passing(observation, legal):
 )
 def test_what_a_program_does_wrong_is_recorded_and_the_match_goes_on(board, answers, reason, result):
     think = passing if answers != "C3 C3" else first_legal
-    records = play_gtp_match(board, think, f"{FAKE} {answers}", 2, 0, opening_moves=0, timeout=20)
+    records = play_gtp_match(board, think, f"{FAKE} {answers}", 2, 0, opening_moves=0, timeout=20.0)
     assert [(record.reason, record.result) for record in records] == [(reason, result)] * 2
     assert [record.agent_is_black for record in records] == [True, False]
 
 
 def test_a_silent_program_loses_by_time(board):
-    (record,) = play_gtp_match(board, passing, f"{FAKE} hang", 1, 0, opening_moves=0, timeout=3)
+    (record,) = play_gtp_match(board, passing, f"{FAKE} hang", 1, 0, opening_moves=0, timeout=3.0)
     assert (record.reason, record.result) == ("timeout", 1.0)
 
 
 def test_two_passes_are_scored_by_the_rules_with_openings_in_pairs(board):
-    records = play_gtp_match(board, passing, f"{FAKE} pass", 4, 0, opening_moves=1, timeout=20)
+    records = play_gtp_match(board, passing, f"{FAKE} pass", 4, 0, opening_moves=1, timeout=20.0)
     # Black's one stone owns the board.
     assert [(record.reason, record.result) for record in records] == [("score", 1.0), ("score", -1.0)] * 2
     openings = [record.moves[0] for record in records]

@@ -6,7 +6,7 @@ which the episode goes on in the next one (Appendix A: episodes are split into
 subsequences).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,28 @@ class Collected(NamedTuple):
     """Sequences completed by this step, in the order of the environments."""
     returns: list[float]
     """Undiscounted returns of the episodes that ended with it."""
+
+
+class Collects(Protocol):
+    """What a run needs of whatever makes its experience: environments that answer, or games in a compiled loop."""
+
+    @property
+    def observation(self) -> Any:
+        """What acting starts from."""
+        ...
+
+    @property
+    def legal(self) -> Any: ...
+
+    def step(self, decision: Any) -> Collected:
+        """Take in what was decided, and hand over the sequences that are complete."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> list[Sequence]:
+        """Take a state back; returns the sequences that had to be cut off by that."""
+        ...
 
 
 class Rows:

@@ -25,6 +25,7 @@ from smuzero.agent.collecting import Collected, Rows
 from smuzero.envs.boards import Board
 from smuzero.networks.model import Network, Params
 from smuzero.search.settings import SearchSettings
+from smuzero.types import Sequence
 
 OPPONENT = -1.0
 """The discount of a move: what follows is the opponent's to play."""
@@ -149,10 +150,8 @@ def restarted(board: Board, games: Games, is_over: Bool[Array, " E"]) -> Games:
 class GameCollector:
     """Keeps the moves of self-play until they are whole sequences; a `Collector` whose environments are in the loop."""
 
-    legal = None
-
     def __init__(self, board: Board, num_games: int, max_length: int):
-        self._board = board
+        self.legal = None
         self.observation = new_games(board, num_games)
         """The games in progress, which is what the next call of the loop starts from."""
         self._rows = Rows(num_games, max_length)
@@ -180,7 +179,7 @@ class GameCollector:
         """Every game in progress and what is recorded of it."""
         return {"games": [np.asarray(leaf) for leaf in jax.tree.leaves(self.observation)], **self._rows.state()}
 
-    def restore(self, state: dict[str, Any]) -> list:
+    def restore(self, state: dict[str, Any]) -> list[Sequence]:
         """Take a state back; every game goes on, so nothing is cut off."""
         structure = jax.tree.structure(self.observation)
         self.observation = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in state["games"]])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smuzero.agent.learner import LearnerSettings
+from smuzero.agent.selfplay import SelfPlaySettings
 from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
@@ -53,6 +54,7 @@ class Config:
     search: SearchSettings = dataclasses.field(default_factory=SearchSettings)
     replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
     learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
+    selfplay: SelfPlaySettings = dataclasses.field(default_factory=SelfPlaySettings)
     run: RunSettings = dataclasses.field(default_factory=RunSettings)
 
 

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smuzero.agent.acting import Act, Decision
-from smuzero.agent.collecting import Collector
+from smuzero.agent.acting import Decision
+from smuzero.agent.collecting import Collects
 from smuzero.agent.learner import LearnerSettings, LearnerState, Update
 from smuzero.replay.buffer import Buffer
 from smuzero.types import UserError
@@ -46,11 +46,20 @@ class RunSettings:
     """Episodes of each evaluation while training."""
     checkpoint_every: int = 50_000
     """Frames between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that are kept; more of them can be rated against each other by `smuzero elo`."""
     log_every: int = 2000
     """Frames between lines of metrics."""
 
     def __post_init__(self):
-        for name in ("frames", "evaluate_every", "evaluation_episodes", "checkpoint_every", "log_every"):
+        for name in (
+            "frames",
+            "evaluate_every",
+            "evaluation_episodes",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "log_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
         if not self.frames_per_update > 0:
@@ -60,11 +69,12 @@ class RunSettings:
 class Parts(NamedTuple):
     """What a run is made of."""
 
-    collector: Collector
+    collector: Collects
     replay: Buffer
     learner: LearnerState
     update: Update
-    act: Act
+    act: Callable[..., Any]
+    """(params, key, collector's observation, its legal) -> what it steps with: a `Decision`, or something like it."""
     evaluate: Callable[[Any, int], np.ndarray]
     """(params, episodes) -> returns."""
 
