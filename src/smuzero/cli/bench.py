@@ -1,4 +1,4 @@
-"""`smuzero bench`: how fast the search, the learner and the environments are on this machine."""
+"""`smuzero bench`: how fast the search, the learner, the environments and self-play are on this machine."""
 
 import dataclasses
 import importlib
@@ -16,10 +16,11 @@ class Bench:
     """smuzero bench learner
 
     Times one part on this machine: the search against its network calls alone and against mctx, the learner against
-    the processor's matrix products, environments by number of worker processes.
+    the processor's matrix products, environments by number of worker processes, self-play on boards against the same
+    loop on mctx.
     """
 
-    part: tyro.conf.Positional[Literal["search", "learner", "envs"]]
+    part: tyro.conf.Positional[Literal["search", "learner", "envs", "selfplay"]]
     """What to time."""
     json: bool = False
     """Print a list of JSON objects, one for each cell."""

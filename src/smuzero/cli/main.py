@@ -23,7 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("smuzero.cli.resume:main", "go on with a run from its last checkpoint"),
     "evaluate": ("smuzero.cli.evaluate:main", "play whole episodes with a trained agent"),
     "report": ("smuzero.cli.report:main", "draw the learning curves of runs"),
-    "bench": ("smuzero.cli.bench:main", "time the search, the learner or the environments on this machine"),
+    "elo": ("smuzero.cli.elo:main", "let trained players of a board game meet, and rate them"),
+    "gtp": ("smuzero.cli.gtp:main", "play Go as an engine that any Go program can drive"),
+    "bench": ("smuzero.cli.bench:main", "time the search, the learner, the environments or self-play on this machine"),
     "doctor": ("smuzero.cli.doctor:main", "say what this machine has, and what is missing"),
     "demo": ("smuzero.cli.demo:main", "watch an agent learn cartpole.swingup in a few minutes"),
 }

@@ -24,7 +24,7 @@ def draw_curves(folders: Sequence[Path], out: Path, *, metric: str = "eval/retur
     kind = out.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise UserError(f"{out} ends in {out.suffix or 'nothing'}, but a picture's file ends in .png, .svg or .pdf.")
-    figure = _figure()
+    figure = figure_of()
     axes = figure.subplots()
     for folder in folders:
         _draw_run(axes, folder, metric)
@@ -57,7 +57,8 @@ def _draw_run(axes: Any, folder: Path, metric: str) -> None:
         axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
 
 
-def _figure() -> Any:
+def figure_of() -> Any:
+    """An empty figure. Raises MissingExtra without matplotlib."""
     try:
         # No pyplot: it would look for a screen, and keep the figure for ever.
         from matplotlib.figure import Figure
