@@ -134,4 +134,4 @@ def test_an_unknown_game_is_named_before_anything_is_made(tmp_path):
 
 def test_bench_times_self_play():
     (cell,) = selfplay.measure(["tictactoe"], [2], [(4, 0)], simulations=2, samples=2, seconds=0.0)
-    assert cell["moves_per_second"] > 0 and 0 < cell["games_per_hour"]
+    assert cell["moves_per_second"] > 0 and cell["games_per_hour"] > 0

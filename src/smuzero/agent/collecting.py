@@ -37,7 +37,7 @@ class Collects(Protocol):
     @property
     def legal(self) -> Any: ...
 
-    def step(self, decision: Any) -> Collected:
+    def step(self, decision: Any, /) -> Collected:
         """Take in what was decided, and hand over the sequences that are complete."""
         ...
 

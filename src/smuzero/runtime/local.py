@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smuzero.agent.acting import Decision
 from smuzero.agent.collecting import Collects
 from smuzero.agent.learner import LearnerSettings, LearnerState, Update
 from smuzero.replay.buffer import Buffer
@@ -255,7 +254,8 @@ class _Unlogged:
         self._updates: list[dict[str, Any]] = []
         self._values: dict[str, int | float] = {}
 
-    def add_decision(self, decision: Decision, returns: list[float]) -> None:
+    def add_decision(self, decision: Any, returns: list[float]) -> None:
+        """`decision` is a `Decision`, or whatever else has its fields to be logged (a `Chunk`)."""
         self._sums["search/root_value"].append(decision.value.mean())
         self._sums["search/raw_value"].append(decision.raw_value.mean())
         self._sums["search/visit_entropy"].append(decision.visit_entropy.mean())
