@@ -10,7 +10,7 @@ import pytest
 from smuzero.cli import bench, demo, doctor
 from smuzero.cli.main import main
 from smuzero.experiments import training
-from smuzero.experiments.benchmarks import envs, learner
+from smuzero.experiments.benchmarks import envs, learner, search
 
 TRAIN = ["train", "gym:CartPole-v1", "--preset", "tiny", "--quiet"]
 
@@ -92,6 +92,15 @@ def test_doctor_knows_every_extra():
 def test_a_crash_of_a_rendering_backend_is_only_reported(monkeypatch):
     monkeypatch.setattr(doctor, "RENDER", "import os; os.abort()")
     assert doctor.rendering("egl") == {"works": False, "message": "exit code -6"}
+
+
+def test_bench_times_the_sizes_of_the_search_that_are_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(search, "OPTIONS", {"two players": {"two_player": True}})
+    asked = "bench search --networks 16x1 --batches 1 2 --dims 1 --options --seconds 0 --json"
+    assert main(asked.split()) == 0
+    cells = json.loads(capsys.readouterr().out)
+    found = [(cell["network"], cell["batch"], cell["option"]) for cell in cells]
+    assert found == [("16x1", batch, option) for batch in (1, 2) for option in ("none", "two players")]
 
 
 @pytest.mark.parametrize("part", [envs, learner])

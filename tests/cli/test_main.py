@@ -69,6 +69,14 @@ MISTAKES = {
     "no run to evaluate": (["evaluate", "occupied"], "is no run folder"),
     "no run to report": (["report"], "at least one run folder"),
     "unknown part": (["bench", "nonsense"], "nonsense"),
+    "sizes of another part": (["bench", "learner", "--dims", "1"], "belong to `smuzero bench search`"),
+    "no network": (["bench", "search", "--networks", "128"], "WIDTHxBLOCKS"),
+    "no batch": (["bench", "search", "--batches", "0"], "whole numbers above 0"),
+    "unknown prior": ([*TRAIN, "--search.prior", "pi"], "policy_normalised"),
+    "widening where all actions are held": (
+        [*TRAIN, "--search.widening-start", "2", "--search.enumerate-actions"],
+        "Set one of the two back",
+    ),
 }
 
 

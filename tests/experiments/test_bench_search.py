@@ -43,6 +43,13 @@ def test_every_combination_asked_for_is_a_cell():
     assert [(cell["action_dims"], cell["batch"]) for cell in cells] == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
+def test_every_option_is_timed_beside_the_search_without_any():
+    cells = bench.measure_options([TINY], [1], [2], QUICK, seconds=0.0)
+    assert [cell["option"] for cell in cells] == ["none", *bench.OPTIONS]
+    assert cells[0]["over_none"] == 1.0
+    assert all(cell["over_net"] > 0 and cell["search_ms"] > 0 for cell in cells)
+
+
 def test_without_mctx_its_time_is_none_and_a_note_says_why(monkeypatch):
     monkeypatch.setattr(mctx_search, "is_installed", lambda: False)
     (cell,) = bench.measure([TINY], [1], [1], QUICK, seconds=0.0)

@@ -30,9 +30,13 @@ class State(NamedTuple):
     """How likely a step is to have discount 0."""
     barred: Float[Array, "*B"]
     """How likely a choice is to have logit -inf, below the root."""
+    opposed: Float[Array, "*B"]
+    """How likely a step is to give the turn to the other player."""
+    side: Float[Array, "*B"]
+    """Who moves: 1 for the player at the root, -1 for the other."""
 
 
-def random_roots(seed: int, batch_size: int, terminal: float = 0.1, barred: float = 0.2) -> State:
+def random_roots(seed: int, batch_size: int, terminal: float = 0.1, barred: float = 0.2, opposed: float = 0.0) -> State:
     """As many different models, flat policies and peaked ones among them."""
     draw = np.random.default_rng(seed)
     return State(
@@ -41,6 +45,8 @@ def random_roots(seed: int, batch_size: int, terminal: float = 0.1, barred: floa
         spread=jnp.asarray(draw.uniform(0.0, 4.0, batch_size).astype(np.float32)),
         terminal=jnp.full(batch_size, terminal),
         barred=jnp.full(batch_size, barred),
+        opposed=jnp.full(batch_size, opposed),
+        side=jnp.ones(batch_size),
     )
 
 
@@ -56,7 +62,9 @@ def random_model(policy: FactoredCategorical) -> Model:
             path = _hash(path + action[dim].astype(jnp.uint32) + jnp.uint32(1))
         reward = 2.0 * _fraction(path, 1) - 1.0
         discount = jnp.where(_fraction(path, 2) < state.terminal, 0.0, 0.9 + 0.1 * _fraction(path, 3))
-        return state._replace(path=path, depth=state.depth + 1), reward, discount
+        discount = jnp.where(_fraction(path, 5) < state.opposed, -discount, discount)
+        side = jnp.where(discount < 0, -state.side, state.side)
+        return state._replace(path=path, depth=state.depth + 1, side=side), reward, discount
 
     def predict(state: State) -> tuple[Array, Array]:
         entry = jnp.arange(policy.num_logits, dtype=jnp.uint32)

@@ -33,7 +33,7 @@ MODEL = random_model(FactoredCategorical(1, ACTIONS))
 
 
 class Extra(NamedTuple):
-    """What Appendix D needs to know beyond an mctx tree."""
+    """What Appendix D needs to know beyond an mctx tree; extremes as the player at the root sees them."""
 
     low: Float[Array, "*B"]
     high: Float[Array, "*B"]
@@ -53,6 +53,7 @@ def recording_loop(extra: Extra, lower: int, upper: int, body: Any, start: Any):
     def step(index: Array, carry: Any):
         key, tree = body(index, carry)
         q = tree.children_rewards + tree.children_discounts * tree.children_values
+        q = q * tree.embeddings.side[:, :, None]
         seen = tree.children_visits > 0
         extra = tree.extra_data._replace(
             low=jnp.minimum(tree.extra_data.low, jnp.min(jnp.where(seen, q, jnp.inf), axis=(1, 2))),
@@ -69,7 +70,8 @@ def appendix_d(tree: Any, node: Array, settings: SearchSettings, tie_break: floa
     visits, extra = tree.children_visits[node], tree.extra_data
     q = jnp.where(visits > 0, tree.qvalues(node), jnp.where(node == 0, extra.root_q, -jnp.inf))
     scale = jnp.maximum(extra.high - extra.low, settings.min_value_range)
-    q_score = jnp.where(q > -jnp.inf, (q - extra.low) / scale, 0.0)
+    low = jnp.where(tree.embeddings.side[node] > 0, extra.low, -extra.high)
+    q_score = jnp.where(q > -jnp.inf, (q - low) / scale, 0.0)
     total = jnp.sum(visits)
     c = settings.c1 + jnp.log((1 + settings.c2 + total) / settings.c2)
     prior = jax.nn.softmax(tree.children_prior_logits[node])
@@ -186,6 +188,18 @@ def random_legal(seed: int) -> Array:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_visits_equal_those_of_mctx_with_the_formula_of_appendix_d(settings, seed):
     roots, legal = random_roots(seed, BATCH), random_legal(seed)
+    tree = compiled_mctx(settings)(roots, legal)
+    ours = compiled_ours(MODEL, settings)(roots, legal)
+    np.testing.assert_array_equal(ours.visits, tree.children_visits[:, 0])
+    seen = np.asarray(ours.visits) > 0
+    np.testing.assert_allclose(ours.q[seen], tree.summary().qvalues[seen], atol=1e-5)
+
+
+@pytest.mark.parametrize("is_root_evaluated", [True, False])
+def test_visits_of_a_two_player_game_equal_those_of_mctx(is_root_evaluated):
+    """A random zero-sum game in which the turn alternates; mctx knows it by the same negative discounts."""
+    settings = full(evaluate_root=is_root_evaluated, two_player=True)
+    roots, legal = random_roots(5, BATCH, opposed=1.0), random_legal(5)
     tree = compiled_mctx(settings)(roots, legal)
     ours = compiled_ours(MODEL, settings)(roots, legal)
     np.testing.assert_array_equal(ours.visits, tree.children_visits[:, 0])

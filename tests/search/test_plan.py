@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 import smuzero
 from smuzero.actions.distributions import FactoredCategorical
-from smuzero.search.plan import Model, SearchResult, search
+from smuzero.search.plan import Model, SearchResult, corrected_visits, search
 from smuzero.search.settings import SearchSettings
 
 from .random_models import random_model, random_roots, repeated
@@ -33,12 +33,17 @@ def run(model: Model, root: Any, seed: int = 0, legal: Array | None = None, **fi
     return jax.device_get(compiled(model, settings)(jax.random.key(seed), root, legal))
 
 
+def probs_of(found: SearchResult, weights: Any) -> np.ndarray:
+    """The slots' weights, normalised, over the actions 0..M-1 of a one-dimensional policy: [B, M]."""
+    probs = np.zeros((found.visits.shape[0], POLICY.num_choices))
+    rows = np.arange(len(probs))[:, None]
+    np.add.at(probs, (rows, np.asarray(found.action)[:, :, 0]), np.asarray(weights))
+    return probs / probs.sum(axis=1, keepdims=True)
+
+
 def visit_probs(found: SearchResult) -> np.ndarray:
-    """N(a)/ΣN over the actions 0..M-1 of a one-dimensional policy: [B, M]."""
-    visits = np.zeros((found.visits.shape[0], POLICY.num_choices))
-    rows = np.arange(len(visits))[:, None]
-    np.add.at(visits, (rows, np.asarray(found.action)[:, :, 0]), np.asarray(found.visits))
-    return visits / visits.sum(axis=1, keepdims=True)
+    """N(a)/ΣN: [B, M]."""
+    return probs_of(found, found.visits)
 
 
 def distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -54,6 +59,17 @@ def test_visits_sum_to_the_simulations_and_empty_slots_have_none():
     assert (found.prior[found.count == 0] == 0).all()
     assert (found.q[found.count == 0] == -np.inf).all()
     np.testing.assert_allclose(found.prior.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_a_search_without_options_keeps_nothing_for_them():
+    tree = run(MODEL, random_roots(0, 64)).tree
+    assert [name for name in tree._fields if getattr(tree, name) is None] == [
+        "value",
+        "side",
+        "first",
+        "log_weight",
+        "log_correction",
+    ]
 
 
 def test_root_value_is_the_mean_return_of_the_simulations():
@@ -134,21 +150,88 @@ def bandit_visits(rows: int = 64, **fields: Any) -> np.ndarray:
     return visit_probs(run(BANDIT, root, num_simulations=100, min_value_range=1.0, **fields))
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def bandit_proposal(temperature: float = 1.0, proposal: str = "policy", mixed_fraction: float = 0.0) -> np.ndarray:
+    """β at the bandit's root; a second part is flattened at τ₂ = 2."""
+    logits = MODEL.predict(jax.tree.map(lambda x: x[0], random_roots(10, 1)._replace(spread=jnp.array([1.5]))))[0]
+    pi = np.exp(np.asarray(logits, np.float64))
+    first = np.ones(6) if proposal == "uniform" else pi ** (1 / temperature)
+    return (1 - mixed_fraction) * first / first.sum() + mixed_fraction * pi**0.5 / (pi**0.5).sum()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"temperature": 2.0}, {"proposal": "uniform"}, {"mixed_fraction": 0.5}],
+    ids=["policy", "flattened", "uniform", "mixed"],
+)
 @pytest.mark.parametrize("num_samples", [32, 256])
-def test_visits_approach_muzeros_as_fast_as_the_corollary_of_appendix_e_says(num_samples, temperature):
+def test_visits_approach_muzeros_as_fast_as_the_corollary_of_appendix_e_says(num_samples, fields):
     """Îπ(a) ~ N(Iπ(a), σ²/K) with σ² = Var_β[f/β·1(a)] = Iπ(a)²·(1 - β(a))/β(a).
 
     E|X| <= σ, so the mean total variation is at most ½ Σ σ_a/√K. Visits are whole
     numbers, which adds at most one visit an action on either side: ½ M/ΣN.
     """
     full = bandit_visits(rows=1, enumerate_actions=True)[0]
-    logits = MODEL.predict(jax.tree.map(lambda x: x[0], random_roots(10, 1)._replace(spread=jnp.array([1.5]))))[0]
-    beta = np.exp(np.asarray(logits, np.float64) / temperature)
-    beta /= beta.sum()
+    beta = bandit_proposal(**fields)
     sigma = full * np.sqrt((1 - beta) / beta)
-    found = bandit_visits(num_samples=num_samples, temperature=temperature)
+    found = bandit_visits(num_samples=num_samples, **fields)
     assert distance(found, full).mean() < 0.5 * sigma.sum() / np.sqrt(num_samples) + 0.5 * 6 / 100
+
+
+def test_corrected_visits_are_those_of_section_5_1_normalised():
+    found = run(MODEL, random_roots(14, 16), prior="policy", temperature=2.0)
+    corrected = np.asarray(corrected_visits(found))
+    for row in range(16):
+        filled = np.flatnonzero(found.count[row])
+        beta_hat, beta = found.count[row, filled] / found.count[row].sum(), np.exp(found.log_beta[row, filled])
+        weight = beta_hat / beta * found.visits[row, filled]
+        np.testing.assert_allclose(corrected[row, filled], weight / weight.sum(), rtol=1e-4)
+        assert corrected[row].sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_naive_visits_are_biased_until_they_are_corrected():
+    """All returns are 0, so that visits follow the prior: π among the actions drawn, whose mean is not π.
+
+    Corrected they follow the frequency of the draws, whose mean over B rows is off by at most
+    ½ Σ_a √(π(1-π)/(K·B)) on average; whole numbers of visits add at most ½ M/ΣN.
+    """
+    pi, samples, simulations, rows = np.array([0.4, 0.3, 0.1, 0.1, 0.05, 0.05]), 3, 200, 512
+    flat = MODEL._replace(
+        dynamics=lambda state, action: (MODEL.dynamics(state, action)[0], jnp.float32(0), jnp.float32(0)),
+        predict=lambda state: (jnp.log(jnp.asarray(pi, jnp.float32)), jnp.float32(0)),
+    )
+    roots = repeated(random_roots(15, 1), rows)
+    found = run(flat, roots, prior="policy_normalised", num_samples=samples, num_simulations=simulations)
+    naive, corrected = (probs_of(found, x).mean(axis=0) for x in (found.visits, corrected_visits(found)))
+    bound = 2 * 0.5 * np.sqrt(pi * (1 - pi) / (samples * rows)).sum() + 0.5 * 6 / simulations
+    assert distance(corrected, pi) < bound
+    assert distance(naive, pi) > 2 * bound
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+def test_a_widening_root_counts_the_draws_that_its_last_visit_offered(exponent):
+    found = run(MODEL, random_roots(16, 16), widening_start=2, widening_exponent=exponent)
+    offered = min(PLAIN.num_samples, int(np.ceil(2 * PLAIN.num_simulations**exponent)))
+    assert (found.count.sum(axis=1) == offered).all()
+    assert (found.visits[found.count == 0] == 0).all()
+    np.testing.assert_allclose(found.prior.sum(axis=1), 1.0, rtol=1e-6)
+
+
+OPTIONS = (
+    {"prior": "policy_normalised", "correct_backup": True, "proposal": "uniform"},
+    {"widening_start": 2, "mixed_fraction": 0.3, "unvisited": "parent", "two_player": True},
+)
+
+
+@pytest.mark.parametrize("fields", OPTIONS, ids=["naive", "others"])
+def test_options_leave_the_visits_whole_and_the_mask_unbroken(fields):
+    draw = np.random.default_rng(17)
+    legal = draw.random((64, 6)) < 0.4
+    legal[np.arange(64), draw.integers(0, 6, 64)] = True
+    found = run(MODEL, random_roots(17, 64, opposed=0.5), legal=jnp.asarray(legal), **fields)
+    is_legal = legal[np.arange(64)[:, None], found.action[:, :, 0]]
+    assert is_legal[found.count > 0].all()
+    assert (found.visits.sum(axis=1) == PLAIN.num_simulations).all()
+    assert np.isfinite(found.value).all() and not np.isnan(found.tree.q).any()
 
 
 def test_visits_under_a_broad_proposal_follow_the_policy_and_not_the_proposal():

@@ -48,3 +48,44 @@ def test_a_range_below_the_least_is_not_stretched():
 def test_a_tree_without_any_value_yet_gives_zeros():
     found = puct.normalised_value(jnp.full((1, 2), -jnp.inf), jnp.array([jnp.inf]), jnp.array([-jnp.inf]), 0.01)
     np.testing.assert_array_equal(found, [[0.0, 0.0]])
+
+
+def random_node(seed: int) -> tuple[np.ndarray, ...]:
+    """Q, visits (some 0, where Q is -inf) and log β̂/β of eight nodes with five actions; raw values."""
+    draw = np.random.default_rng(seed)
+    visits = draw.integers(0, 4, (8, 5)).astype(np.int32)
+    visits[0] = 0
+    q = np.where(visits > 0, draw.normal(size=(8, 5)), -np.inf).astype(np.float32)
+    return q, visits, draw.normal(size=(8, 5)).astype(np.float32), draw.normal(size=8).astype(np.float32)
+
+
+def test_a_nodes_value_is_the_mean_over_its_own_visit_and_those_of_its_actions():
+    q, visits, _, raw = random_node(0)
+    found = puct.node_value(jnp.asarray(raw), jnp.asarray(q), jnp.asarray(visits))
+    for row in range(8):
+        returns = [raw[row]] + [q[row, a] for a in range(5) for _ in range(visits[row, a])]
+        np.testing.assert_allclose(found[row], np.mean(returns), rtol=1e-5)
+
+
+def test_a_corrected_mean_weighs_visits_by_the_frequency_of_draws_over_their_density():
+    q, visits, log_correction, _ = random_node(1)
+    found = puct.mean_value(jnp.asarray(q), jnp.asarray(visits), jnp.asarray(log_correction))
+    for row in range(8):
+        weight = {a: visits[row, a] * math.exp(log_correction[row, a]) for a in range(5) if visits[row, a]}
+        total = sum(weight.values())
+        expected = sum(weight[a] / total * q[row, a] for a in weight) if weight else 0.0
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_correction_of_any_size_is_a_correction_of_shares():
+    q, visits = jnp.array([[1.0, -1.0]]), jnp.array([[3, 1]])
+    for shift in (-300.0, 0.0, 300.0):
+        found = puct.mean_value(q, visits, jnp.array([[shift, shift + math.log(2.0)]]))
+        np.testing.assert_allclose(found, [(3 - 2) / 5], rtol=1e-5)
+
+
+def test_the_opponent_sees_the_range_of_values_mirrored():
+    low, high = puct.range_of_mover(jnp.array([-1.0, -1.0]), jnp.array([3.0, 3.0]), jnp.array([1.0, -1.0]))
+    assert (low.tolist(), high.tolist()) == ([-1.0, -3.0], [3.0, 1.0])
+    # Q = 2 for the opponent is -2 for the root's player, worse for them than anything met: the best there is.
+    np.testing.assert_allclose(puct.normalised_value(jnp.array([[2.0]]), low[1:], high[1:], 0.01), [[1.0]])

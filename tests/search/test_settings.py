@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from smuzero.search.settings import SearchSettings
@@ -8,6 +10,9 @@ def test_defaults_are_those_of_the_paper():
     assert (settings.num_samples, settings.num_simulations) == (20, 50)
     assert (settings.c1, settings.c2, settings.temperature) == (1.25, 19652.0, 1.0)
     assert settings.evaluate_root
+    assert (settings.prior, settings.proposal, settings.mixed_fraction) == ("sampled", "policy", 0.0)
+    assert not (settings.correct_backup or settings.is_widening or settings.two_player)
+    assert settings.draws_weigh_alike
 
 
 @pytest.mark.parametrize(
@@ -23,9 +28,42 @@ def test_defaults_are_those_of_the_paper():
         {"noise_concentration": 0.0},
         {"min_value_range": 0.0},
         {"temperature": float("nan")},
+        {"mixed_fraction": 1.5},
+        {"mixed_temperature": 0.0},
+        {"widening_start": -1},
+        {"widening_exponent": 2.0},
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_given(wrong):
     ((name, given),) = wrong.items()
-    with pytest.raises(ValueError, match=rf"{name} is {given}"):
+    with pytest.raises(ValueError, match=rf"{name} is {given!r}"):
         SearchSettings(**wrong)
+
+
+@pytest.mark.parametrize("name", ["prior", "proposal", "unvisited"])
+def test_an_unknown_choice_is_named_with_those_there_are(name):
+    settings = SearchSettings()
+    # Not given to the constructor, where the tests' own type checks would be first.
+    object.__setattr__(settings, name, "other")
+    with pytest.raises(ValueError, match=rf"{name} is 'other', but must be one of {getattr(SearchSettings(), name)}, "):
+        settings.__post_init__()
+
+
+@pytest.mark.parametrize("other", ["enumerate_actions", "correct_backup"])
+def test_widening_names_the_setting_it_does_not_go_with(other):
+    with pytest.raises(ValueError, match=rf"widening_start is 2 and {other} is on"):
+        dataclasses.replace(SearchSettings(widening_start=2), **{other: True})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"temperature": 2.0}, {"proposal": "uniform"}, {"mixed_fraction": 0.5}, {"prior": "policy"}],
+)
+def test_the_prior_is_the_frequency_of_draws_only_where_the_policy_cancels(changed):
+    assert not SearchSettings(**changed).draws_weigh_alike
+    assert SearchSettings(mixed_fraction=0.5, mixed_temperature=1.0).draws_weigh_alike
+
+
+def test_widening_from_as_many_draws_as_there_are_is_none():
+    assert not SearchSettings(num_samples=5, widening_start=5).is_widening
+    assert SearchSettings(num_samples=5, widening_start=4).is_widening

@@ -76,7 +76,7 @@ def weigh(policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"
     if settings.correct_backup:
         log_beta = proposal.log_prob(policy, logits, words, settings)
         log_correction = jnp.where(count > 0, jnp.log(count.astype(jnp.float32)) - log_beta, -jnp.inf)
-    slots = Slots(count, prior(count, log_weight, settings), log_correction=log_correction)
+    slots = Slots(count, prior(count, words.shape[0], log_weight, settings), log_correction=log_correction)
     if not settings.is_widening:
         return slots
     return slots._replace(first=jnp.argmax(same_draws(words), axis=0), log_weight=log_weight)
@@ -95,11 +95,14 @@ def log_draw_weight(
 
 
 def prior(
-    count: Int[Array, " K"], log_weight: Float[Array, " K"] | None, settings: SearchSettings
+    count: Int[Array, " K"],
+    num_draws: Int[Array, ""] | int,
+    log_weight: Float[Array, " K"] | None,
+    settings: SearchSettings,
 ) -> Float[Array, " K"]:
     """What PUCT has in place of π at a node whose actions were drawn `count` times; -inf where 0 times."""
     if log_weight is None:
-        found = count.astype(jnp.float32) / jnp.sum(count).astype(jnp.float32)
+        found = count.astype(jnp.float32) / jnp.asarray(num_draws, jnp.float32)
     elif settings.prior == "sampled":
         found = jnp.exp(_normalised_log(count, log_weight))
     elif settings.prior == "policy_normalised":

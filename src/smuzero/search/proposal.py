@@ -26,6 +26,8 @@ def draw(
     if not _is_mixture(settings):
         return own
     other = policy.sample_words(_tempered(policy, logits, settings.mixed_temperature), uniforms[:-1])
+    # Paper: names other proposals without trying one. Here: every draw chooses its part by itself, so that the K draws
+    # stay independent of each other, as Section 4.3 has them.
     is_other = uniforms[-1] < settings.mixed_fraction
     return jnp.where(is_other[:, None], other, own)
 

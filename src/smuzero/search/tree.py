@@ -163,7 +163,7 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
 
     def step(carry):
         is_active, row, visits, path = carry
-        q, prior = _normalised_values(tree, row, settings), _priors(tree, row, visits, settings)
+        q, prior = _normalised_values(tree, row, visits, settings), _priors(tree, row, visits, settings)
         score = puct.bracket(q, prior, _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
@@ -187,11 +187,15 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
     return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), step, start)[-1]
 
 
-def _normalised_values(tree: Tree, row: Int[Array, " B"], settings: SearchSettings) -> Float[Array, "B K"]:
-    """Q of each slot, as the player to move sees it, in [0, 1]."""
+def _normalised_values(
+    tree: Tree, row: Int[Array, " B"], visits: Int[Array, " B"], settings: SearchSettings
+) -> Float[Array, "B K"]:
+    """Q of each slot at nodes with ΣN = `visits`, as the player to move sees it, in [0, 1]."""
     q, low, high = _at(tree.q, row), tree.low, tree.high
     if settings.unvisited == "parent":
-        q = jnp.where(q > -jnp.inf, q, node_values(tree, row)[:, None])
+        # Where nothing was visited all would be alike, and 0 leaves the tie break its full precision.
+        is_filled = (q == -jnp.inf) & (visits > 0)[:, None]
+        q = jnp.where(is_filled, node_values(tree, row)[:, None], q)
     if tree.side is not None:
         low, high = puct.range_of_mover(low, high, _at(tree.side, row))
     return puct.normalised_value(q, low, high, settings.min_value_range)
@@ -243,6 +247,8 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
         low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
         high = jnp.where(is_on_path, jnp.maximum(high, seen), high)
         if tree.log_correction is not None:
+            # Paper: corrects "dynamically as the tree is built", no formula. Here: f = N/ΣN corrected and normalised
+            # anew after each visit; the node's own value counts as one visit, as it does without correction.
             updated = tree._replace(visits=visits.reshape(shape), q=q.reshape(shape))
             g = jnp.where(is_on_path, node_values(updated, row), g)
         return depth - 1, jnp.where(is_on_path, row, below), g, visits, q, low, high

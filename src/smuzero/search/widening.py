@@ -42,7 +42,8 @@ def priors(
     settings: SearchSettings,
 ) -> Float[Array, "B K"]:
     """What PUCT has in place of π at nodes that offer their first `num_draws` draws."""
-    count = jax.vmap(counts)(first.astype(jnp.int32), num_draws)
-    if log_weight is None:
-        return jax.vmap(lambda count: expand.prior(count, None, settings))(count)
-    return jax.vmap(lambda count, weight: expand.prior(count, weight, settings))(count, log_weight)
+
+    def one(first: Array, log_weight: Array | None, num_draws: Array) -> Array:
+        return expand.prior(counts(first, num_draws), num_draws, log_weight, settings)
+
+    return jax.vmap(one)(first.astype(jnp.int32), log_weight, num_draws)

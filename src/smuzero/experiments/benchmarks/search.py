@@ -9,6 +9,9 @@ The search on mctx evaluates no root actions, so it makes fewer network calls:
 K for each state. `over_mctx` compares the two as they are; `over_mctx_same_calls`
 compares with a search that leaves that evaluation out as well.
 
+`measure_options` times the search with each of its options on, against the
+search with all of them off and against the same network calls.
+
 Each cell times the programs in turns, so that another process on the machine
 disturbs all of them alike, and reports the least time of each: on a shared
 machine that is the figure nearest to the program's own cost.
@@ -38,6 +41,18 @@ ACTION_DIMS = (1, 6, 21)
 BINS = 7
 OBSERVATION_SHAPE = (24,)
 DISCOUNT = 0.99
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "temperature": {"temperature": 2.0},
+    "uniform proposal": {"proposal": "uniform"},
+    "mixed proposal": {"mixed_fraction": 0.25},
+    "policy as prior": {"prior": "policy"},
+    "corrected backup": {"prior": "policy", "correct_backup": True},
+    "widening": {"widening_start": 4},
+    "unvisited as parent": {"unvisited": "parent"},
+    "two players": {"two_player": True},
+}
+"""What each option of the search changes when it is on."""
 
 Program = Callable[[Params, Array, Array], Any]
 """(params, key, root latents `[B, width]`) -> anything that depends on all the work."""
@@ -70,11 +85,7 @@ def cell(
     width: int, blocks: int, batch: int, dims: int, settings: SearchSettings, seconds: float, with_mctx: bool
 ) -> dict[str, Any]:
     """What one size of network, batch and action takes."""
-    policy = FactoredCategorical(dims, BINS)
-    network = make_network(NetworkSettings(width=width, num_blocks=blocks), OBSERVATION_SHAPE, policy)
-    params = lively(network.init(jax.random.key(0)), jax.random.key(1))
-    observation = jax.random.normal(jax.random.key(2), (batch, *OBSERVATION_SHAPE))
-    root = jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
+    network, policy, params, root = make_cell(width, blocks, batch, dims)
     found, note = programs(network, policy, settings, with_mctx)
     times = least_milliseconds(found, params, root, seconds)
     search_ms, net_only_ms, mctx_ms = times["search"], times["net_only"], times.get("mctx")
@@ -91,6 +102,54 @@ def cell(
         **memory_per_row(root, policy, settings),
         "note": note,
     }
+
+
+def make_cell(
+    width: int, blocks: int, batch: int, dims: int
+) -> tuple[Network, FactoredCategorical, Params, Float[Array, "B D"]]:
+    """A network of one size with its policy, parameters and a batch of root latents."""
+    policy = FactoredCategorical(dims, BINS)
+    network = make_network(NetworkSettings(width=width, num_blocks=blocks), OBSERVATION_SHAPE, policy)
+    params = lively(network.init(jax.random.key(0)), jax.random.key(1))
+    observation = jax.random.normal(jax.random.key(2), (batch, *OBSERVATION_SHAPE))
+    return network, policy, params, jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
+
+
+def measure_options(
+    networks: Iterable[tuple[int, int]] = NETWORKS,
+    batches: Iterable[int] = BATCHES,
+    action_dims: Iterable[int] = ACTION_DIMS,
+    settings: SearchSettings | None = None,
+    seconds: float = 6.0,
+) -> list[dict[str, Any]]:
+    """One cell for each size and option: its time, over the network calls and over the search without options."""
+    settings = SearchSettings() if settings is None else settings
+    batches, action_dims = tuple(batches), tuple(action_dims)
+    sizes = [(*network, batch, dims) for network in networks for dims in action_dims for batch in batches]
+    return [cell for size in sizes for cell in option_cells(*size, settings, seconds)]
+
+
+def option_cells(
+    width: int, blocks: int, batch: int, dims: int, settings: SearchSettings, seconds: float
+) -> list[dict[str, Any]]:
+    """What each option takes at one size of network, batch and action; all take turns."""
+    network, policy, params, root = make_cell(width, blocks, batch, dims)
+    variants = {"none": settings} | {name: dataclasses.replace(settings, **on) for name, on in OPTIONS.items()}
+    found: dict[str, Program] = {"net_only": programs(network, policy, settings, with_mctx=False)[0]["net_only"]}
+    for name, variant in variants.items():
+        found[name] = programs(network, policy, variant, with_mctx=False)[0]["search"]
+    times = least_milliseconds(found, params, root, seconds)
+    sizes = {"network": f"{width}x{blocks}", "batch": batch, "action_dims": dims}
+    return [
+        sizes
+        | {
+            "option": name,
+            "search_ms": times[name],
+            "over_net": times[name] / times["net_only"],
+            "over_none": times[name] / times["none"],
+        }
+        for name in variants
+    ]
 
 
 def programs(
