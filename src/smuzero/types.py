@@ -63,7 +63,8 @@ class Sequence(NamedTuple):
     discount: Float32[np.ndarray, " T"]
     words: UInt32[np.ndarray, "T K W"]
     """The root's sampled actions, packed: visits are worthless without them."""
-    visits: Int[np.ndarray, "T K"]
+    visits: Float32[np.ndarray, "T K"]
+    """What the policy is to learn of the actions in `words`, on any scale: visits, or an operator's weights."""
     root_value: Float32[np.ndarray, " T"]
 
 
@@ -87,7 +88,7 @@ class Windows(NamedTuple):
     is_step: Bool[np.ndarray, "B U+n+1"]
     is_terminal: Bool[np.ndarray, " B"]
     words: UInt32[np.ndarray, "B U+1 K W"]
-    visits: Int[np.ndarray, "B U+1 K"]
+    visits: Float32[np.ndarray, "B U+1 K"]
     """Past the end: 0."""
     root_value: Float32[np.ndarray, "B U+1"]
     """Past the end: 0."""

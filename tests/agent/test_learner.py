@@ -54,7 +54,7 @@ def make_windows(seed=0) -> Windows:
         is_step=is_step,
         is_terminal=np.array([False, True, False]),
         words=np.asarray(POLICY.pack(jnp.asarray(actions))),
-        visits=visits.astype(np.int32),
+        visits=visits.astype(np.float32),
         root_value=rng.normal(size=(B, U + 1)).astype(np.float32),
         weight=np.array([1.0, 0.5, 0.25], np.float32),
         index=np.arange(B),

@@ -115,15 +115,35 @@ def test_unknown_latents_and_impossible_sizes_are_refused():
         NetworkSettings(action_input="words")  # pyright: ignore[reportArgumentType]
 
 
-def test_a_linear_action_input_moves_the_dynamics_in_proportion_to_the_bins_values():
+def test_coordinates_enter_the_hidden_layer_of_every_block_and_the_reward():
     policy = FactoredCategorical(num_dims=1, num_choices=5, is_ordered=True)
-    network = make_network(
-        NetworkSettings(width=8, num_blocks=0, latent="layernorm", action_input="coordinates"), (3,), policy
-    )
-    params = network.init(jax.random.key(0))
-    kernel = params["dynamics"]["action"]["linear"]["kernel"]
+    settings = NetworkSettings(width=8, num_blocks=2, latent="layernorm", action_input="coordinates")
+    network = make_network(settings, (3,), policy)
+    params = jax.tree.map(lambda x: x + 0.1, network.init(jax.random.key(0)))
+    weights = params["dynamics"]
     latent = jnp.linspace(-1.0, 1.0, 8)
     for choice, value in enumerate([-1.0, -0.5, 0.0, 0.5, 1.0]):
-        moved = latent + value * kernel[0]
-        expected = (moved - moved.mean()) / jnp.sqrt(moved.var() + 1e-6)
-        np.testing.assert_allclose(network.dynamics(params, latent, jnp.array([choice]))[0], expected, atol=1e-5)
+        x = np.asarray(latent)
+        for block in weights["blocks"].values():
+            hidden = np.maximum(normalised(x) * block["norm"]["scale"] + block["norm"]["bias"], 0)
+            hidden = linear(block["linear_1"], hidden) + value * np.asarray(block["action"]["kernel"])[0]
+            x = x + linear(block["linear_2"], np.maximum(hidden, 0))
+        x = normalised(x)
+        head, told = weights["reward"], x + linear(weights["reward_action"], np.array([value]))
+        reward = linear(head["linear"], np.maximum(normalised(told) * head["norm"]["scale"] + head["norm"]["bias"], 0))
+        found = network.dynamics(params, latent, jnp.array([choice]))
+        np.testing.assert_allclose(found[0], x, atol=2e-5)
+        np.testing.assert_allclose(found[1], reward, atol=2e-5)
+
+
+def test_coordinates_without_a_block_to_enter_are_refused():
+    with pytest.raises(ValueError, match="1 is the least"):
+        NetworkSettings(num_blocks=0, action_input="coordinates")
+
+
+def normalised(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-6)
+
+
+def linear(weights: dict, x: np.ndarray) -> np.ndarray:
+    return x @ np.asarray(weights["kernel"]) + np.asarray(weights["bias"])

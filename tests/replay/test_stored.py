@@ -8,7 +8,7 @@ def test_a_checked_sequence_comes_in_the_dtypes_of_the_replay(make_sequence):
     sequence = make_sequence(0, 4)
     given = sequence._replace(reward=sequence.reward.astype(np.float64), visits=sequence.visits.astype(np.int64))
     checked = storage.checked(given, 10, None)
-    assert (checked.reward.dtype, checked.visits.dtype) == (np.float32, np.int32)
+    assert (checked.reward.dtype, checked.visits.dtype) == (np.float32, np.float32)
     np.testing.assert_array_equal(checked.reward, sequence.reward)
 
 

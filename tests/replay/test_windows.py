@@ -74,7 +74,7 @@ def test_windows_have_the_shapes_and_dtypes_of_the_types_module(make_sequence):
         "is_step": ((6, 8), "bool"),
         "is_terminal": ((6,), "bool"),
         "words": ((6, 5, 3, 2), "uint32"),
-        "visits": ((6, 5, 3), "int32"),
+        "visits": ((6, 5, 3), "float32"),
         "root_value": ((6, 5), "float32"),
         "weight": ((6,), "float32"),
         "index": ((6,), "int64"),

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, UInt32
 
 from smuzero.actions.distributions import Policy
+from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import Model, SearchResult, search
 from smuzero.search.settings import SearchSettings
@@ -25,7 +26,8 @@ class Decision(NamedTuple):
     action: Int[Array, "E A"]
     words: UInt32[Array, "E K W"]
     """The root's sampled actions, packed."""
-    visits: Int[Array, "E K"]
+    visits: Float[Array, "E K"]
+    """What the policy is to learn of them: visits, or an operator's probabilities (`ImprovementSettings`)."""
     value: Float[Array, " E"]
     """The search's value of the root."""
     raw_value: Float[Array, " E"]
@@ -68,7 +70,12 @@ def make_plan(
 
 
 def make_act(
-    network: Network, policy: Policy, settings: SearchSettings, discount: float, temperature: float = 1.0
+    network: Network,
+    policy: Policy,
+    settings: SearchSettings,
+    discount: float,
+    temperature: float = 1.0,
+    improvement: ImprovementSettings = VISITS,
 ) -> Act:
     """The compiled way to act: search, then choose by visits.
 
@@ -81,13 +88,16 @@ def make_act(
         search_key, choice_key = jax.random.split(key)
         found = plan(params, search_key, observation, legal)
         slot = choose_slot(choice_key, found.visits, found.prior, temperature)
-        return decide(found, slot)
+        return decide(found, slot, improved_policy(found, improvement, settings))
 
     return jax.jit(act)
 
 
-def decide(found: SearchResult, slot: Int[Array, " E"]) -> Decision:
-    """The decision for one slot of each root, with what is to be remembered and logged of its search."""
+def decide(found: SearchResult, slot: Int[Array, " E"], improved: Float[Array, "E K"]) -> Decision:
+    """The decision for one slot of each root, with what is to be remembered and logged of its search.
+
+    `improved` is what the policy is to learn of the root's actions.
+    """
     visits = found.visits.astype(jnp.float32)
     probs = visits / jnp.sum(visits, axis=-1, keepdims=True)
     finite = jnp.isfinite(found.q)
@@ -96,7 +106,7 @@ def decide(found: SearchResult, slot: Int[Array, " E"]) -> Decision:
     return Decision(
         action=jnp.take_along_axis(found.action, slot[:, None, None], axis=1)[:, 0],
         words=found.words,
-        visits=found.visits,
+        visits=improved,
         value=found.value,
         raw_value=found.raw_value,
         visit_entropy=-jnp.sum(probs * jnp.log(jnp.maximum(probs, 1e-30)), axis=-1),

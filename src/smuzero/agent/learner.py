@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
+from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
 from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
 from smuzero.types import Windows
@@ -95,7 +96,7 @@ class LearnerState(NamedTuple):
     step: Int[Array, ""]
     """Updates made so far."""
     key: PRNGKeyArray
-    """For an update that draws at random; the present losses draw nothing."""
+    """For the fresh searches of reanalysis; without them an update draws nothing."""
 
 
 Update = Callable[[LearnerState, Windows], tuple[LearnerState, dict[str, Array], Float[Array, " B"]]]
@@ -175,18 +176,31 @@ def batch_targets(network: Network, settings: LearnerSettings, target_params: Pa
     return jax.vmap(one)(windows)
 
 
-def make_update(network: Network, policy: Policy, settings: LearnerSettings) -> Update:
+def make_update(
+    network: Network,
+    policy: Policy,
+    settings: LearnerSettings,
+    reanalyse: Reanalyse | None = None,
+    fresh_value_weight: float = 0.0,
+) -> Update:
     """The compiled update: (state, windows) -> (state, metrics, priorities).
 
     The given state's memory is reused: keep the returned one. Priorities are
-    |root value − z| of each window's first step (MuZero). Windows must be cut
-    for the settings' `unroll` and `reach`.
+    |ν − z| of each window's first step (MuZero), with ν the value that the search
+    found when the step was played; where it was searched anew by `reanalyse`, ν
+    is the network's. Windows must be cut for the settings' `unroll` and `reach`.
     """
     optimiser, schedule = make_optimiser(settings), learning_rate_schedule(settings)
 
     def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
         check_windows(windows, settings)
+        search_key, key = jax.random.split(state.key)
+        fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, windows)
+        windows = windows if fresh is None else with_fresh_policy(windows, fresh)
         targets = batch_targets(network, settings, state.target_params, windows)
+        if fresh is not None:
+            value = with_fresh_value(targets.value, jnp.asarray(windows.is_step), fresh, fresh_value_weight)
+            targets = targets._replace(value=value)
 
         def loss(params: Params) -> tuple[Array, tuple[Losses, Predictions]]:
             return batch_loss(network, policy, settings, params, windows, targets)
@@ -204,8 +218,12 @@ def make_update(network: Network, policy: Policy, settings: LearnerSettings) -> 
             "learner/gradient_norm": length(gradient),
             "learner/learning_rate": schedule(state.step),
         }
-        priorities = jnp.abs(windows.root_value[:, 0] - targets.value[:, 0])
-        return LearnerState(params, target_params, opt_state, step, state.key), metrics, priorities
+        root_value = jnp.asarray(windows.root_value)[:, 0]
+        if fresh is not None:
+            num_fresh = fresh.value.shape[0]
+            root_value = root_value.at[:num_fresh].set(root_values(network, predictions)[:num_fresh])
+        priorities = jnp.abs(root_value - targets.value[:, 0])
+        return LearnerState(params, target_params, opt_state, step, key), metrics, priorities
 
     return jax.jit(update, donate_argnums=0)
 
@@ -219,16 +237,20 @@ def summarise(
     network: Network, policy: Policy, losses: Losses, predictions: Predictions, targets: Targets
 ) -> dict[str, Array]:
     """What to log of a batch: unweighted losses, and the root's policy and value."""
-    value = jax.vmap(network.value_support.decode)(predictions.value_logits[:, 0])
     return {
         "loss/policy": jnp.mean(losses.policy),
         "loss/value": jnp.mean(losses.value),
         "loss/reward": jnp.mean(losses.reward),
         "loss/consistency": jnp.mean(losses.consistency),
         "policy/entropy": jnp.mean(jax.vmap(policy.entropy)(predictions.policy_logits[:, 0])),
-        "value/mean": jnp.mean(value),
+        "value/mean": jnp.mean(root_values(network, predictions)),
         "value/target_mean": jnp.mean(targets.value[:, 0]),
     }
+
+
+def root_values(network: Network, predictions: Predictions) -> Float[Array, " B"]:
+    """The network's values of the windows' first steps, in environment units."""
+    return jax.vmap(network.value_support.decode)(predictions.value_logits[:, 0])
 
 
 def check_windows(windows: Windows, settings: LearnerSettings) -> None:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, UInt32
 from smuzero.actions.distributions import Policy
 from smuzero.agent.acting import choose_slot, decide, make_plan
 from smuzero.agent.collecting import Collected, Rows
+from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
 from smuzero.envs.boards import Board
 from smuzero.networks.model import Network, Params
 from smuzero.search.settings import SearchSettings
@@ -73,7 +74,7 @@ class Chunk(NamedTuple):
     outcome: Float[Array, "M E"]
     """Reward to the player who moved first in the game."""
     words: UInt32[Array, "M E K W"]
-    visits: Int[Array, "M E K"]
+    visits: Float[Array, "M E K"]
     value: Float[Array, "M E"]
     raw_value: Float[Array, "M E"]
     visit_entropy: Float[Array, "M E"]
@@ -96,6 +97,7 @@ def make_play(
     search_settings: SearchSettings,
     settings: SelfPlaySettings,
     discount: float,
+    improvement: ImprovementSettings = VISITS,
 ) -> Play:
     """The compiled loop: (params, key, games, None) -> M moves of every game.
 
@@ -112,7 +114,11 @@ def make_play(
         search_key, choice_key = jax.random.split(key)
         observation = jax.vmap(board.observe)(games.state)
         found = plan(params, search_key, observation, jax.vmap(board.legal)(games.state))
-        decision = decide(found, choose(choice_key, found.visits, found.prior, games.number))
+        decision = decide(
+            found,
+            choose(choice_key, found.visits, found.prior, games.number),
+            improved_policy(found, improvement, search_settings),
+        )
         state = jax.vmap(board.step)(games.state, decision.action[:, 0])
         is_last, rewards = jax.vmap(board.is_terminal)(state), jax.vmap(board.rewards)(state)
         mover = jax.vmap(board.to_play)(games.state)

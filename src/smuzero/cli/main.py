@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "elo": ("smuzero.cli.elo:main", "let trained players of a board game meet, and rate them"),
     "gtp": ("smuzero.cli.gtp:main", "play Go as an engine that any Go program can drive"),
     "bench": ("smuzero.cli.bench:main", "time the search, the learner, the environments or self-play on this machine"),
+    "theorem": ("smuzero.cli.theorem:main", "show and measure the paper's theorem on sampled improvement"),
     "doctor": ("smuzero.cli.doctor:main", "say what this machine has, and what is missing"),
     "demo": ("smuzero.cli.demo:main", "watch an agent learn cartpole.swingup in a few minutes"),
 }

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.acting import Act
-from smuzero.agent.learner import init_learner, make_update
+from smuzero.agent.learner import Update, init_learner
 from smuzero.agent.selfplay import OPPONENT, GameCollector, make_play
 from smuzero.envs.boards import Board, make_board
 from smuzero.evaluation.matches import play_match, random_player, searching_player
@@ -47,7 +47,9 @@ def model_discount(config: Config) -> float:
     return OPPONENT * gamma if config.search.two_player else gamma
 
 
-def board_parts(recipe: Recipe, games: BoardGames, policy: Policy, network: Network, greedy: Act) -> Parts:
+def board_parts(
+    recipe: Recipe, games: BoardGames, policy: Policy, network: Network, greedy: Act, update: Update
+) -> Parts:
     """Everything a run of self-play is made of, before its first move."""
     config, seed, board = recipe.config, recipe.seed, games.board
 
@@ -58,8 +60,10 @@ def board_parts(recipe: Recipe, games: BoardGames, policy: Policy, network: Netw
         collector=GameCollector(board, config.acting.num_envs, config.replay.max_length),
         replay=make_replay(config, board, seed),
         learner=init_learner(network, config.learner, jax.random.key(seed)),
-        update=make_update(network, policy, config.learner),
-        act=make_play(board, network, policy, config.search, config.selfplay, config.learner.discount),
+        update=update,
+        act=make_play(
+            board, network, policy, config.search, config.selfplay, config.learner.discount, config.improvement
+        ),
         evaluate=evaluate,
     )
 

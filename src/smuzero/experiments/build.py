@@ -12,7 +12,8 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerState, init_learner, make_update
+from smuzero.agent.learner import LearnerState, Update, init_learner, make_update
+from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
@@ -53,7 +54,7 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
     policy, network = build_network(config, recipe.observation_shape, recipe.space)
     greedy = greedy_act(config, policy, network)
     if isinstance(pool, BoardGames):
-        return board_parts(recipe, pool, policy, network, greedy)
+        return board_parts(recipe, pool, policy, network, greedy, build_update(config, policy, network))
 
     def evaluate(params: Params, episodes: int) -> Float64[np.ndarray, " episodes"]:
         return play_in(env, config, recipe.space, greedy, params, episodes, seed)
@@ -62,10 +63,22 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
         collector=Collector(pool, recipe.space, config.replay.max_length),
         replay=Buffer(config.replay, seed),
         learner=init_learner(network, config.learner, jax.random.key(seed)),
-        update=make_update(network, policy, config.learner),
-        act=make_act(network, policy, config.search, config.learner.discount, config.acting.temperature),
+        update=build_update(config, policy, network),
+        act=make_act(
+            network, policy, config.search, config.learner.discount, config.acting.temperature, config.improvement
+        ),
         evaluate=evaluate,
     )
+
+
+def build_update(config: Config, policy: Policy, network: Network) -> Update:
+    """The learner's update, with fresh searches where the settings ask for them."""
+    reanalyse = None
+    if config.reanalyse.share > 0:
+        reanalyse = make_reanalyse(
+            network, policy, config.reanalyse, config.search, config.improvement, model_discount(config)
+        )
+    return make_update(network, policy, config.learner, reanalyse, config.reanalyse.value_weight)
 
 
 def learner_template(recipe: Recipe) -> LearnerState:

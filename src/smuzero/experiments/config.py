@@ -11,7 +11,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from smuzero.agent.improvement import ImprovementSettings
 from smuzero.agent.learner import LearnerSettings
+from smuzero.agent.reanalyse import ReanalyseSettings
 from smuzero.agent.selfplay import SelfPlaySettings
 from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
@@ -52,7 +54,9 @@ class Config:
     acting: ActingSettings = dataclasses.field(default_factory=ActingSettings)
     network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
     search: SearchSettings = dataclasses.field(default_factory=SearchSettings)
+    improvement: ImprovementSettings = dataclasses.field(default_factory=ImprovementSettings)
     replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
+    reanalyse: ReanalyseSettings = dataclasses.field(default_factory=ReanalyseSettings)
     learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
     selfplay: SelfPlaySettings = dataclasses.field(default_factory=SelfPlaySettings)
     run: RunSettings = dataclasses.field(default_factory=RunSettings)

@@ -1,9 +1,9 @@
 """Presets: named differences from the paper's settings.
 
 `paper` is Appendix A, which is what every setting's own default is. `quick` is
-the same algorithm with a small network and schedule, for two CPU cores. What a
-family of environments needs (the size of its rewards) is part of a preset; a
-setting per task is not.
+for two CPU cores: a small network and schedule, and policy targets made fresh
+by a search of every batch. What a family of environments needs (the size of its
+rewards) is part of a preset; a setting per task is not.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smuzero.envs.boards import is_board
-from smuzero.experiments.board_presets import board_changes
+from smuzero.experiments.board_presets import SIZES, board_changes
 from smuzero.experiments.config import Config, InvalidSetting, changed
 
 
@@ -33,26 +33,36 @@ PRESETS: dict[str, Preset] = {
         {"run.frames_per_update": 25.0},
     ),
     "quick": Preset(
-        "The same algorithm for two CPU cores: a small network, more updates per frame, a moving-average target.",
+        "Sampled MuZero for two CPU cores: a small network, more updates per frame, policy targets made fresh.",
         {
             "network.width": 128,
             "network.num_blocks": 1,
-            # Both make the noise of a young model small beside what an action changes, which is what a search acts on.
+            # These make the noise of a young model small beside what an action changes, which is what a search acts on.
             "network.latent": "layernorm",
             "network.action_input": "coordinates",
-            "learner.consistency_weight": 2.0,
-            # Dirichlet noise of a quarter is meant for millions of frames: it enters the policy's targets too.
+            "learner.consistency_weight": 20.0,
+            # Stored visits compound one improvement of the policy per lifetime of the replay, which is all of a short
+            # run; a fresh search of every batch compounds one per update. Its few simulations say more by Q than by
+            # counts.
+            "reanalyse.share": 1.0,
+            "reanalyse.num_steps": 1,
+            "reanalyse.num_samples": 8,
+            "reanalyse.num_simulations": 8,
+            "reanalyse.noise_fraction": 0.25,
+            "reanalyse.value_weight": 0.5,
+            "improvement.operator": "mpo",
+            "improvement.unit": "spread",
+            "improvement.temperature": 3.0,
+            # Dirichlet noise of a quarter is meant for millions of frames.
             "search.noise_fraction": 0.1,
-            # 16,000 steps: visits are the policy's targets as they were found, and grow old.
-            "replay.max_sequences": 160,
             "replay.max_length": 100,
             "replay.priority_offset": 0.1,
             "learner.batch_size": 128,
             "learner.learning_rate": 1e-3,
             "learner.target_period": 1,
-            "learner.target_rate": 0.1,
+            "learner.target_rate": 0.05,
             "run.frames": 100_000,
-            "run.frames_per_update": 8.0,
+            "run.frames_per_update": 3.0,
             "run.evaluate_every": 20_000,
         },
         {
@@ -85,7 +95,9 @@ def compose(
         raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
     chosen = PRESETS[preset]
     of_game = board_changes(preset, env) if isinstance(env, str) and is_board(env) else {}
-    config = changed(Config(), {**chosen.changes, **chosen.families.get(family_of(env), {}), **of_game})
+    # What makes control quick does not carry over: where a preset has sizes for boards, they are all there is.
+    changes = {} if of_game and preset in SIZES else {**chosen.changes, **chosen.families.get(family_of(env), {})}
+    config = changed(Config(), {**changes, **of_game})
     config = changed(config, overrides)
     if DERIVED in overrides:
         return config

@@ -43,8 +43,8 @@ class NetworkSettings:
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
-    """What the dynamics sees of an action: one-hot choices through linear, LayerNorm and ReLU (Appendix A), or
-    the bins' values through a linear map, which keeps their size and order."""
+    """What the dynamics sees of an action: one-hot choices, whose block is added to the latent (Appendix A), or the
+    bins' values, which keep their size and order and enter the hidden layer of every block."""
     value_bins: int = 51
     value_range: tuple[float, float] = (-150.0, 150.0)
     """First and last value bin; in units of h(value) with `value_transform`."""
@@ -62,9 +62,12 @@ class NetworkSettings:
             )
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
-
         if self.action_input not in ("one_hot", "coordinates"):
             raise ValueError(f"action_input is {self.action_input!r}, but can be 'one_hot' (paper) or 'coordinates'.")
+        if self.action_input == "coordinates" and self.num_blocks == 0:
+            raise ValueError(
+                "num_blocks is 0, but with action_input 'coordinates' actions enter blocks: 1 is the least."
+            )
 
     @property
     def value_support(self) -> Support:
@@ -122,10 +125,7 @@ class Dynamics(nnx.Module):
     """The action's block is added to the latent; a tower follows, and the reward is read off its output."""
 
     def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
-        if settings.action_input == "one_hot":
-            self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
-        else:
-            self.action = towers.CoordinatesBlock(policy.num_coordinates, settings.width, rngs=rngs)
+        self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
         self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
         self.bound = make_bound(settings, rngs)
         self.reward = heads.Head(settings.width, settings.reward_bins, rngs=rngs)
@@ -137,18 +137,39 @@ class Dynamics(nnx.Module):
         return latent, self.reward(latent)
 
 
+class ConditionedDynamics(nnx.Module):
+    """The action's coordinates enter every block, and the reward's head beside the next latent; not the paper's."""
+
+    def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
+        width, size = settings.width, policy.num_coordinates
+        self.blocks = nnx.List([towers.ConditionedBlock(width, size, rngs=rngs) for _ in range(settings.num_blocks)])
+        self.bound = make_bound(settings, rngs)
+        self.reward_action = nnx.Linear(size, width, rngs=rngs)
+        self.reward = heads.Head(width, settings.reward_bins, rngs=rngs)
+
+    def __call__(
+        self, latent: Float[Array, " width"], action: Float[Array, " C"]
+    ) -> tuple[Float[Array, " width"], Float[Array, " M"]]:
+        for block in self.blocks:
+            latent = block(latent, action)
+        latent = self.bound(latent)
+        # What an action costs by itself is not to be read off the state it leads to.
+        return latent, self.reward(latent + self.reward_action(action))
+
+
 def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], policy: Policy) -> Network:
     """The fully connected network of Appendix A for observations of one shape, flattened, and one policy."""
     size = 1
     for length in observation_shape:
         size *= length
     outputs = policy.num_logits + settings.value_bins
+    kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
 
     def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:
         rngs = nnx.Rngs(key)
         return {
             "represent": Representation(settings, size, rngs=rngs),
-            "dynamics": Dynamics(settings, policy, rngs=rngs),
+            "dynamics": kind(settings, policy, rngs=rngs),
             "predict": heads.Head(settings.width, outputs, rngs=rngs),
         }
 

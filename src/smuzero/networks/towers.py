@@ -38,20 +38,6 @@ class ActionBlock(nnx.Module):
         return jax.nn.relu(self.norm(self.linear(one_hot)))
 
 
-class CoordinatesBlock(nnx.Module):
-    """A linear map of an action's coordinates, which keeps their size and order.
-
-    With one-hot bins, what differs between neighbouring bins is at first nothing
-    but the noise of the initial weights, and a search acts on that difference.
-    """
-
-    def __init__(self, size: int, width: int, *, rngs: nnx.Rngs):
-        self.linear = nnx.Linear(size, width, rngs=rngs)
-
-    def __call__(self, coordinates: Float[Array, " coordinates"]) -> Float[Array, " width"]:
-        return self.linear(coordinates)
-
-
 class ResidualBlock(nnx.Module):
     """Two layers of LayerNorm, ReLU, linear, around a skip (ResNet v2, pre-activation)."""
 
@@ -76,3 +62,25 @@ class Tower(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return x
+
+
+class ConditionedBlock(nnx.Module):
+    """A residual block whose hidden layer also reads the action's coordinates.
+
+        x + W₂ relu(W₁ relu(LayerNorm(x)) + W_a a)
+
+    Not the paper's. Within one step of a simulator an action changes little;
+    here its effect is learned as a change of the latent, starts small, and no
+    LayerNorm stands between the action and what it changes.
+    """
+
+    def __init__(self, width: int, num_coordinates: int, *, rngs: nnx.Rngs):
+        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.linear_1 = nnx.Linear(width, width, rngs=rngs)
+        self.action = nnx.Linear(num_coordinates, width, use_bias=False, rngs=rngs)
+        small = nnx.initializers.variance_scaling(0.01, "fan_in", "truncated_normal")
+        self.linear_2 = nnx.Linear(width, width, kernel_init=small, rngs=rngs)
+
+    def __call__(self, x: Float[Array, " width"], coordinates: Float[Array, " coordinates"]) -> Float[Array, " width"]:
+        hidden = self.linear_1(jax.nn.relu(self.norm(x))) + self.action(coordinates)
+        return x + self.linear_2(jax.nn.relu(hidden))

@@ -15,7 +15,7 @@ _DTYPES = {
     "reward": np.float32,
     "discount": np.float32,
     "words": np.uint32,
-    "visits": np.int32,
+    "visits": np.float32,
     "root_value": np.float32,
 }
 """Observations and actions keep the dtype in which they first come."""

@@ -21,10 +21,8 @@ def draw_curves(folders: Sequence[Path], out: Path, *, metric: str = "eval/retur
     An existing file is replaced. Where a metric has its spread beside it
     (`eval/return_std`), a band shows it. Raises UserError for what cannot be drawn.
     """
-    kind = out.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise UserError(f"{out} ends in {out.suffix or 'nothing'}, but a picture's file ends in .png, .svg or .pdf.")
-    figure = figure_of()
+    _format(out)  # before anything is drawn
+    figure = new_figure()
     axes = figure.subplots()
     for folder in folders:
         _draw_run(axes, folder, metric)
@@ -32,11 +30,7 @@ def draw_curves(folders: Sequence[Path], out: Path, *, metric: str = "eval/retur
     axes.set_ylabel(metric)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    content = io.BytesIO()
-    figure.savefig(content, format=kind, dpi=120)
-    with durable.writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    durable.write_atomically(out, content.getvalue())
+    save(figure, out)
 
 
 def label_of(folder: Path) -> str:
@@ -57,11 +51,27 @@ def _draw_run(axes: Any, folder: Path, metric: str) -> None:
         axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
 
 
-def figure_of() -> Any:
-    """An empty figure. Raises MissingExtra without matplotlib."""
+def new_figure(size: tuple[float, float] = (7.0, 4.5)) -> Any:
+    """An empty figure of so many inches; MissingExtra where matplotlib is not installed."""
     try:
         # No pyplot: it would look for a screen, and keep the figure for ever.
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtra("Drawing needs matplotlib, which is not installed: pip install 'smuzero[plots]'") from error
-    return Figure(figsize=(7, 4.5), layout="constrained")
+    return Figure(figsize=size, layout="constrained")
+
+
+def save(figure: Any, out: Path, dots_per_inch: int = 120) -> None:
+    """Writes or replaces the picture, whole or not at all; its ending names the format."""
+    content = io.BytesIO()
+    figure.savefig(content, format=_format(out), dpi=dots_per_inch)
+    with durable.writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    durable.write_atomically(out, content.getvalue())
+
+
+def _format(out: Path) -> str:
+    kind = out.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise UserError(f"{out} ends in {out.suffix or 'nothing'}, but a picture's file ends in .png, .svg or .pdf.")
+    return kind

@@ -1,16 +1,14 @@
 """Figure 2: Elo over training, one line a run, and what has no training as a level."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from smuzero.report.curves import figure_of
-from smuzero.runtime import durable
+from smuzero.report.curves import new_figure, save
 
 
 def draw_elo(found: dict[str, Any], out: Path) -> None:
-    """Draws a tournament's ratings (`experiments.tournament.hold`) as PNG; an existing file is replaced."""
-    figure = figure_of()
+    """Draws a tournament's ratings (`experiments.tournament.hold`) ; an existing file is replaced."""
+    figure = new_figure()
     axes = figure.subplots()
     runs: dict[str, list[dict[str, Any]]] = {}
     for player in found["players"]:
@@ -28,6 +26,4 @@ def draw_elo(found: dict[str, Any], out: Path) -> None:
     axes.set_ylabel(f"Elo, {found['env']}")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    durable.write_atomically(out, content.getvalue())
+    save(figure, out)

@@ -16,7 +16,7 @@ import numpy as np
 
 from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import ActionSpace, BinnedBox
-from smuzero.agent.learner import init_learner, make_update
+from smuzero.agent.learner import init_learner
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
 from smuzero.types import Windows
@@ -40,7 +40,7 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
     policy, network = build.build_network(config, OBSERVATION_SHAPE, SPACE)
     state = init_learner(network, config.learner, jax.random.key(0))
     windows = random_windows(config, OBSERVATION_SHAPE, SPACE)
-    update = make_update(network, policy, config.learner)
+    update = build_update(config, policy, network)
     lowered = update.lower(state, windows)  # pyright: ignore[reportFunctionMemberAccess]
     flops = float(lowered.cost_analysis()["flops"])
     state, *_ = jax.block_until_ready(update(state, windows))
@@ -85,7 +85,7 @@ def random_windows(config: Config, observation_shape: tuple[int, ...], space: Ac
         is_step=np.ones((batch, unroll + n_step + 1), np.bool_),
         is_terminal=np.zeros(batch, np.bool_),
         words=words,
-        visits=visits.astype(np.int32),
+        visits=visits.astype(np.float32),
         root_value=random.normal(size=(batch, unroll + 1)).astype(np.float32),
         weight=np.ones(batch, np.float32),
         index=np.arange(batch),

@@ -115,7 +115,9 @@ def mctx_loop(board: Board, network: Network, policy: FactoredCategorical, setti
             dirichlet_alpha=settings.noise_concentration,
         )
         state = jax.vmap(board.step)(games.state, found.action)
-        return restarted(board, Games(state, games.number + 1), jax.vmap(board.is_terminal)(state)), jnp.asarray(found.action)
+        return restarted(board, Games(state, games.number + 1), jax.vmap(board.is_terminal)(state)), jnp.asarray(
+            found.action
+        )
 
     def loop(params: Params, key: Array, games: Games) -> Games:
         keys = jax.random.split(key, MOVES)
