@@ -73,11 +73,12 @@ def test_a_collector_goes_on_from_its_state(played):
     one.step(chunks[0])
     assert other.restore(one.state()) == []
     key = jax.random.key(7)
-    for collector in (one, other):
-        chunk = jax.tree.map(np.asarray, play(params, key, collector.observation, None))
-        collector.found = collector.step(chunk).sequences
-    assert len(one.found) == len(other.found) > 0
-    for a, b in zip(one.found, other.found, strict=True):
+    first, second = (
+        collector.step(jax.tree.map(np.asarray, play(params, key, collector.observation, None))).sequences
+        for collector in (one, other)
+    )
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
         jax.tree.map(np.testing.assert_array_equal, a, b)
 
 

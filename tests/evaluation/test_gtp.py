@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smuzero.envs.boards import make_board
-from smuzero.evaluation.gtp import NotAVertex, move_of, parse_command, respond, vertex_of
+from smuzero.evaluation.gtp import Command, NotAVertex, move_of, parse_command, respond, vertex_of
 from smuzero.evaluation.gtp_client import play_gtp_match
 from smuzero.evaluation.gtp_engine import Engine, Thought, area, serve
 from smuzero.types import UserError
@@ -47,8 +47,8 @@ def test_vertices_skip_the_letter_i_and_count_from_below():
 def test_commands_are_read_with_ids_comments_and_control_characters():
     assert parse_command("  # nothing") is None and parse_command("\r\n") is None
     assert parse_command("12 play\tb \x07A1 # why\r") == ("12", "play", ["b", "A1"])
-    assert respond(parse_command("7 name"), "x") == "=7 x\n\n"
-    assert respond(parse_command("name"), "", ok=False) == "?\n\n"
+    assert respond(Command("7", "name", []), "x") == "=7 x\n\n"
+    assert respond(Command("", "name", []), "", ok=False) == "?\n\n"
 
 
 def test_a_session_answers_as_the_protocol_says(board):

@@ -40,7 +40,7 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
     policy, network = build.build_network(config, OBSERVATION_SHAPE, SPACE)
     state = init_learner(network, config.learner, jax.random.key(0))
     windows = random_windows(config, OBSERVATION_SHAPE, SPACE)
-    update = build_update(config, policy, network)
+    update = build.build_update(config, policy, network)
     lowered = update.lower(state, windows)  # pyright: ignore[reportFunctionMemberAccess]
     flops = float(lowered.cost_analysis()["flops"])
     state, *_ = jax.block_until_ready(update(state, windows))
