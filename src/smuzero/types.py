@@ -3,8 +3,9 @@
 `action[t]` answers `observation[t]`; `reward[t]` and `discount[t]` follow
 `action[t]`, and so does `observation[t + 1]`. A discount of 0 means that the
 episode truly ended; a time limit ends an episode too but keeps its discount of
-1, so that its last value is bootstrapped. Stored arrays are `[T, ...]`, batches
-`[B, T, ...]`.
+1, so that its last value is bootstrapped. In a game for two it is -1 where the
+move passes to the opponent, from whose view the next observation and value are.
+Stored arrays are `[T, ...]`, batches `[B, T, ...]`.
 
 An action has two forms. In an environment it is a value of the environment's
 own Gymnasium space. Everywhere else it is a flat vector `[A]`, and what a search

@@ -88,22 +88,30 @@ def make_act(
         search_key, choice_key = jax.random.split(key)
         found = plan(params, search_key, observation, legal)
         slot = choose_slot(choice_key, found.visits, found.prior, temperature)
-        probs = found.visits / settings.num_simulations
-        finite = jnp.isfinite(found.q)
-        spread = jnp.max(jnp.where(finite, found.q, -jnp.inf), axis=-1) - jnp.min(
-            jnp.where(finite, found.q, jnp.inf), axis=-1
-        )
-        return Decision(
-            action=jnp.take_along_axis(found.action, slot[:, None, None], axis=1)[:, 0],
-            words=found.words,
-            visits=improved_policy(found, improvement, settings),
-            value=found.value,
-            raw_value=found.raw_value,
-            visit_entropy=-jnp.sum(probs * jnp.log(jnp.maximum(probs, 1e-30)), axis=-1),
-            q_spread=spread,
-        )
+        return decide(found, slot, improved_policy(found, improvement, settings))
 
     return jax.jit(act)
+
+
+def decide(found: SearchResult, slot: Int[Array, " E"], improved: Float[Array, "E K"]) -> Decision:
+    """The decision for one slot of each root, with what is to be remembered and logged of its search.
+
+    `improved` is what the policy is to learn of the root's actions.
+    """
+    visits = found.visits.astype(jnp.float32)
+    probs = visits / jnp.sum(visits, axis=-1, keepdims=True)
+    finite = jnp.isfinite(found.q)
+    highest = jnp.max(jnp.where(finite, found.q, -jnp.inf), axis=-1)
+    lowest = jnp.min(jnp.where(finite, found.q, jnp.inf), axis=-1)
+    return Decision(
+        action=jnp.take_along_axis(found.action, slot[:, None, None], axis=1)[:, 0],
+        words=found.words,
+        visits=improved,
+        value=found.value,
+        raw_value=found.raw_value,
+        visit_entropy=-jnp.sum(probs * jnp.log(jnp.maximum(probs, 1e-30)), axis=-1),
+        q_spread=highest - lowest,
+    )
 
 
 def choose_slot(

@@ -6,7 +6,7 @@ which the episode goes on in the next one (Appendix A: episodes are split into
 subsequences).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,22 +27,83 @@ class Collected(NamedTuple):
     """Undiscounted returns of the episodes that ended with it."""
 
 
+class Collects(Protocol):
+    """What a run needs of whatever makes its experience: environments that answer, or games in a compiled loop."""
+
+    @property
+    def observation(self) -> Any:
+        """What acting starts from."""
+        ...
+
+    @property
+    def legal(self) -> Any: ...
+
+    def step(self, decision: Any, /) -> Collected:
+        """Take in what was decided, and hand over the sequences that are complete."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> list[Sequence]:
+        """Take a state back; returns the sequences that had to be cut off by that."""
+        ...
+
+
+class Rows:
+    """What E environments have done since their last whole sequence."""
+
+    def __init__(self, num_envs: int, max_length: int):
+        self.length = np.zeros(num_envs, np.int64)
+        self._max_length = max_length
+        self._rows: dict[str, np.ndarray] = {}
+
+    def record(self, **fields: Any) -> None:
+        """One more row `[E, ...]` of every field, named as those of `Sequence`."""
+        places = np.arange(len(self.length)), self.length
+        for name, value in fields.items():
+            value = np.asarray(value)
+            if name not in self._rows:
+                self._rows[name] = np.zeros((value.shape[0], self._max_length, *value.shape[1:]), value.dtype)
+            self._rows[name][places] = value
+        self.length += 1
+
+    def complete(self, is_last: np.ndarray) -> list[int]:
+        """The environments whose sequence ends here: with their episode, or at its greatest length."""
+        return np.flatnonzero(is_last | (self.length == self._max_length)).tolist()
+
+    def cut(self, index: int, final_observation: np.ndarray) -> Sequence:
+        """One environment's rows as a sequence; its next row begins another."""
+        length = self.length[index]
+        fields = {name: rows[index, :length].copy() for name, rows in self._rows.items()}
+        fields["observation"] = np.concatenate([fields["observation"], final_observation[None]])
+        self.length[index] = 0
+        return Sequence(**fields)
+
+    def state(self) -> dict[str, Any]:
+        """Every unfinished sequence."""
+        return {"length": self.length.copy(), "rows": {name: rows.copy() for name, rows in self._rows.items()}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a state back."""
+        self._rows = {name: rows.copy() for name, rows in state["rows"].items()}
+        self.length = state["length"].copy()
+
+
 class Collector:
     """Steps a pool with given decisions and keeps what is not yet a whole sequence."""
 
     def __init__(self, pool: Pool, space: ActionSpace, max_length: int):
-        self._pool, self._space, self._max_length = pool, space, max_length
+        self._pool, self._space = pool, space
         self.observation, legal = pool.reset()
         self.legal = policy_mask(space, legal)
-        self._length = np.zeros(pool.num_envs, np.int64)
         self._return = np.zeros(pool.num_envs)
-        self._rows: dict[str, np.ndarray] = {}
+        self._rows = Rows(pool.num_envs, max_length)
 
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
         before, masks = self.observation, {} if self.legal is None else {"legal": self.legal}
         step = self._pool.step(decode_each(self._space, np.asarray(decision.action)))
-        self._record(
+        self._rows.record(
             observation=before,
             action=decision.action,
             reward=step.reward,
@@ -52,40 +113,19 @@ class Collector:
             root_value=decision.value,
             **masks,
         )
-        self._length += 1
         self._return += step.reward
         self.observation, self.legal = step.observation, policy_mask(self._space, step.legal)
 
-        complete = np.flatnonzero(step.is_last | (self._length == self._max_length)).tolist()
-        sequences = [self._cut(index, step.next_observation[index]) for index in complete]
+        complete = self._rows.complete(step.is_last)
+        sequences = [self._rows.cut(index, step.next_observation[index]) for index in complete]
         ended = np.flatnonzero(step.is_last)
         returns = self._return[ended].tolist()
         self._return[ended] = 0.0
         return Collected(int(step.frames.sum()), sequences, returns)
 
-    def _record(self, **fields: Any) -> None:
-        places = np.arange(self._pool.num_envs), self._length
-        for name, value in fields.items():
-            value = np.asarray(value)
-            if name not in self._rows:
-                self._rows[name] = np.zeros((value.shape[0], self._max_length, *value.shape[1:]), value.dtype)
-            self._rows[name][places] = value
-
-    def _cut(self, index: int, final_observation: np.ndarray) -> Sequence:
-        length = self._length[index]
-        fields = {name: rows[index, :length].copy() for name, rows in self._rows.items()}
-        fields["observation"] = np.concatenate([fields["observation"], final_observation[None]])
-        self._length[index] = 0
-        return Sequence(**fields)
-
     def state(self) -> dict[str, Any]:
         """The pool's state and every unfinished sequence."""
-        return {
-            "pool": self._pool.state(),
-            "length": self._length.copy(),
-            "return": self._return.copy(),
-            "rows": {name: rows.copy() for name, rows in self._rows.items()},
-        }
+        return {"pool": self._pool.state(), "return": self._return.copy(), **self._rows.state()}
 
     def restore(self, state: dict[str, Any]) -> list[Sequence]:
         """Take a state back.
@@ -94,12 +134,12 @@ class Collector:
         taken up again: cut off there, so that no step is lost.
         """
         goes_on = self._pool.restore(state["pool"])
-        self._rows = {name: rows.copy() for name, rows in state["rows"].items()}
-        self._length, self._return = state["length"].copy(), state["return"].copy()
+        self._rows.restore(state)
+        self._return = state["return"].copy()
         lost = []
         for index in np.flatnonzero(~goes_on).tolist():
-            if self._length[index]:
-                lost.append(self._cut(index, state["pool"]["observation"][index]))
+            if self._rows.length[index]:
+                lost.append(self._rows.cut(index, state["pool"]["observation"][index]))
             self._return[index] = 0.0
         self.observation, self.legal = self._pool.observation, policy_mask(self._space, self._pool.legal)
         return lost

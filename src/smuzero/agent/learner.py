@@ -18,7 +18,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
 from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
-from smuzero.agent.targets import Targets, bootstrap_values, latent_targets, make_targets
+from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
 from smuzero.types import Windows
 
@@ -33,6 +33,8 @@ class LearnerSettings:
     """Steps the model is unrolled for (U)."""
     n_step: int = 5
     """Rewards in a value target before it is bootstrapped (n)."""
+    num_bootstraps: int = 1
+    """Consecutive states, from index n on, whose values' mean a return is bootstrapped from; 4 in Go (Appendix B)."""
     discount: float = 0.99
     """γ per environment step."""
     learning_rate: float = 1e-4
@@ -59,7 +61,7 @@ class LearnerSettings:
     a period of 1 with a small rate, such as 0.05."""
 
     def __post_init__(self):
-        for name in ("batch_size", "unroll", "n_step", "total_updates", "target_period"):
+        for name in ("batch_size", "unroll", "n_step", "num_bootstraps", "total_updates", "target_period"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
         for name in ("discount", "target_rate"):
@@ -67,6 +69,11 @@ class LearnerSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1.")
         if self.max_grad_norm is not None and self.max_grad_norm <= 0:
             raise ValueError(f"max_grad_norm is {self.max_grad_norm}, but must be above 0; None turns it off.")
+
+    @property
+    def reach(self) -> int:
+        """Rows behind a step that its target looks at: n, and one for every further bootstrap."""
+        return self.n_step + self.num_bootstraps - 1
 
     @property
     def loss_weights(self) -> Losses:
@@ -158,7 +165,10 @@ def batch_targets(network: Network, settings: LearnerSettings, target_params: Pa
     """The targets of every window of a batch."""
 
     def one(window: Windows) -> Targets:
-        targets = make_targets(window, bootstrap_values(network, target_params, window), settings.discount)
+        if settings.num_bootstraps > 1:
+            targets = averaged_targets(network, target_params, window, settings.discount, settings.num_bootstraps)
+        else:
+            targets = make_targets(window, bootstrap_values(network, target_params, window), settings.discount)
         if settings.consistency_weight == 0:
             return targets
         return targets._replace(latent=latent_targets(network, target_params, window))
@@ -178,7 +188,7 @@ def make_update(
     The given state's memory is reused: keep the returned one. Priorities are
     |ν − z| of each window's first step (MuZero), with ν the value that the search
     found when the step was played; where it was searched anew by `reanalyse`, ν
-    is the network's. Windows must be cut for the settings' `unroll` and `n_step`.
+    is the network's. Windows must be cut for the settings' `unroll` and `reach`.
     """
     optimiser, schedule = make_optimiser(settings), learning_rate_schedule(settings)
 
@@ -246,9 +256,10 @@ def root_values(network: Network, predictions: Predictions) -> Float[Array, " B"
 def check_windows(windows: Windows, settings: LearnerSettings) -> None:
     """Raise where a batch was cut for another unroll or n."""
     given = windows.action.shape[1], windows.reward.shape[1]
-    needed = settings.unroll, settings.unroll + settings.n_step
+    needed = settings.unroll, settings.unroll + settings.reach
     if given != needed:
         raise ValueError(
             f"The windows hold {given[0]} actions and {given[1]} rewards, but unroll {settings.unroll} and "
-            f"n_step {settings.n_step} need {needed[0]} and {needed[1]}. Sample them with the learner's settings."
+            f"n_step {settings.n_step} need {needed[0]} and {needed[1]} (with {settings.num_bootstraps} bootstraps). "
+            "Sample them with the learner's settings, `reach` steps behind the unroll."
         )

@@ -82,3 +82,40 @@ def make_targets(window: Windows, bootstrap: Float[Array, " S"], discount: float
         reward_mask=is_known[:-1].astype(jnp.float32),
         latent_mask=is_step[:-1].astype(jnp.float32),
     )
+
+
+def averaged_targets(
+    network: Network, target_params: Params, window: Windows, discount: float, num_bootstraps: int
+) -> Targets:
+    """The targets of a window whose returns are bootstrapped from several consecutive states (Appendix B: four).
+
+    The mean of the target network's values at the indices n … n + m − 1, each
+    seen from the player to move at index n. The window holds m − 1 rows more than
+    `make_targets` needs.
+
+    # Paper: silent on a game that ends among the m states. Here: each value travels back to index n by what was
+    # stored in between, so that such an end counts as what it was; without one this is the plain mean.
+    """
+    num_steps, extra = window.visits.shape[0], num_bootstraps - 1
+
+    def value(observation: Array) -> Array:
+        _, value_logits = network.predict(target_params, network.represent(target_params, observation))
+        return network.value_support.decode(value_logits)
+
+    values = jax.vmap(value)(jnp.asarray(window.observation)[-(num_steps + extra) :])
+    num_rows = window.reward.shape[0] - extra
+    n_step = num_rows - num_steps + 1
+    reward, is_step = jnp.asarray(window.reward), jnp.asarray(window.is_step)
+    factor = jnp.where(is_step[:-1], discount * window.discount, 1.0)
+    bootstraps = [
+        n_step_returns(
+            reward[n_step : n_step + num_steps - 1 + later],
+            factor[n_step : n_step + num_steps - 1 + later],
+            values[later : later + num_steps],
+        )
+        for later in range(num_bootstraps)
+    ]
+    near = window._replace(
+        reward=window.reward[:num_rows], discount=window.discount[:num_rows], is_step=window.is_step[: num_rows + 1]
+    )
+    return make_targets(near, jnp.mean(jnp.stack(bootstraps), axis=0), discount)

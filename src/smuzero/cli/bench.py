@@ -1,4 +1,4 @@
-"""`smuzero bench`: how fast the search, the learner and the environments are on this machine."""
+"""`smuzero bench`: how fast the search, the learner, the environments and self-play are on this machine."""
 
 import dataclasses
 import importlib
@@ -17,10 +17,11 @@ class Bench:
     """smuzero bench search --networks 128x2 256x2 --batches 1 8 --dims 6
 
     Times one part on this machine: the search against its network calls alone and against mctx, the learner against
-    the processor's matrix products, environments by number of worker processes and beside dm_control's own.
+    the processor's matrix products, environments by number of worker processes and beside dm_control's own, self-play
+    on boards against the same loop on mctx.
     """
 
-    part: tyro.conf.Positional[Literal["search", "learner", "envs"]]
+    part: tyro.conf.Positional[Literal["search", "learner", "envs", "selfplay"]]
     """What to time."""
     envs: tyro.conf.Positional[tuple[str, ...]] = ()
     """With `envs`: the ids of those to time; by default a few of several families."""

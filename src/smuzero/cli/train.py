@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from smuzero.cli.arguments import given_options, parse, value_of
+from smuzero.envs import boards
 from smuzero.experiments import presets
 from smuzero.experiments.config import Config, settings_of
 
@@ -21,7 +22,8 @@ class Train:
     """
 
     env: tyro.conf.Positional[str] = tyro.MISSING
-    """The environment: dmc:domain.task (DeepMind Control Suite) or gym:ID (Gymnasium)."""
+    """The environment: dmc:domain.task (DeepMind Control Suite), gym:ID (Gymnasium), or a board game: go:9x9 (any
+    size), tictactoe, connect_four, othello, hex, chess."""
     preset: str = "quick"
     """The settings to start from: quick (two CPU cores) or paper (Appendix A)."""
     frames: int | None = None
@@ -57,8 +59,12 @@ def main(arguments: Sequence[str]) -> int:
 def defaults(arguments: Sequence[str]) -> Train:
     """What holds where no option says otherwise: it depends on the preset and the environment's family."""
     preset = value_of("--preset", arguments) or Train.preset
-    env = next((argument for argument in arguments if ":" in argument and not argument.startswith("-")), "")
+    env = next((argument for argument in arguments if _names_environment(argument)), "")
     return Train(preset=preset, config=presets.compose(preset, env))
+
+
+def _names_environment(argument: str) -> bool:
+    return not argument.startswith("-") and (":" in argument or boards.is_board(argument))
 
 
 def overridden(config: Config, arguments: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
+from smuzero.envs import boards
 from smuzero.envs.base import Env, Listed, UnknownEnvironment
 from smuzero.envs.wrappers import ActionRepeat, CheckFinite
 from smuzero.types import UserError
@@ -112,12 +113,14 @@ def _load(env_id: Any, seed: int) -> Env:
             "In place of an environment, pass a function that returns a new one."
         )
     family, colon, name = env_id.partition(":")
+    if boards.is_board(env_id):
+        raise UserError(f"{env_id} is a game for two, played in self-play: smuzero train {env_id}.")
     if not colon or family not in FAMILIES:
         examples = ", ".join(f"{known}:…" for known in sorted(FAMILIES))
-        suggestion = near_names(family, FAMILIES) if colon else ""
+        suggestion = near_names(family, [*FAMILIES, *boards.GAMES] if colon else boards.GAMES)
         raise UnknownEnvironment(
             f"{env_id!r} is not an environment id.{suggestion} Ids start with their family: {examples}; for example "
-            "dmc:cartpole.swingup or gym:CartPole-v1."
+            "dmc:cartpole.swingup or gym:CartPole-v1. Board games are go:9x9, tictactoe and others: see docs/go.md."
         )
     return _resolve(FAMILIES[family].make)(name, seed)
 

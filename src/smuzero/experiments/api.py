@@ -114,7 +114,7 @@ def load(path: str | os.PathLike[str], *, seed: int = 0) -> Agent:
     It needs no environment. `seed` decides what its searches draw. Raises
     UserError where there is none.
     """
-    return _load(Path(path), seed)[0]
+    return load_checkpoint(Path(path), seed)[0]
 
 
 def evaluate(
@@ -132,15 +132,15 @@ def evaluate(
     _check_seed(seed)
     if episodes < 1:
         raise UserError(f"episodes is {episodes}, but must be at least 1. The paper's protocol has 100.")
-    agent, made_from, frames = _load(Path(path), seed)
+    agent, made_from, frames = load_checkpoint(Path(path), seed)
     where = env if isinstance(env, str) else _environment_of(made_from, env, Path(path))
     act = build.greedy_act(made_from.config, agent.policy, agent.network)
     returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
     return Evaluation(where if isinstance(where, str) else made_from.env_name, frames, returns)
 
 
-def _load(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
-    """The agent, what it was made from, and its frames."""
+def load_checkpoint(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
+    """The agent of a run folder or one of its checkpoints, what it was made from, and its frames."""
     compilation_cache.enable()
     folder = run_folder.open_run(path)
     made_from = _recipe_of(folder)

@@ -14,12 +14,14 @@ from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
 from smuzero.agent.learner import LearnerState, Update, init_learner, make_update
 from smuzero.agent.reanalyse import make_reanalyse
-from smuzero.envs import make_pool
+from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.evaluation.episodes import play_episodes
+from smuzero.experiments.boards import BoardGames, board_parts, model_discount, play_random
 from smuzero.experiments.config import Config, InvalidSetting
 from smuzero.experiments.recipe import Recipe
+from smuzero.networks.boards import make_board_network
 from smuzero.networks.model import Network, Params, make_network
 from smuzero.replay.buffer import Buffer
 from smuzero.runtime.local import Parts
@@ -28,8 +30,10 @@ MOST_EVALUATION_ENVS = 20
 """Evaluation episodes that are played at once."""
 
 
-def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool:
-    """The environments to train in; to be closed."""
+def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool | BoardGames:
+    """The environments to train in, to be closed; or the board game to play."""
+    if isinstance(env, str) and boards.is_board(env):
+        return BoardGames(env)
     acting = config.acting
     return make_pool(env, acting.num_envs, seed, acting.action_repeat, acting.num_workers)
 
@@ -47,14 +51,18 @@ def build_network(
             policy.enumerate_words()
     except ValueError as error:
         raise InvalidSetting(str(error)) from error
+    if len(observation_shape) == 3:
+        return policy, make_board_network(config.network, observation_shape, policy)
     return policy, make_network(config.network, observation_shape, policy)
 
 
-def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool) -> Parts:
+def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) -> Parts:
     """Everything a run is made of, before its first step. Starts the pool's first episodes."""
     config, seed = recipe.config, recipe.seed
     policy, network = build_network(config, recipe.observation_shape, recipe.space)
     greedy = greedy_act(config, policy, network)
+    if isinstance(pool, BoardGames):
+        return board_parts(recipe, pool, policy, network, greedy, build_update(config, policy, network))
 
     def evaluate(params: Params, episodes: int) -> Float64[np.ndarray, " episodes"]:
         return play_in(env, config, recipe.space, greedy, params, episodes, seed)
@@ -76,7 +84,7 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
     reanalyse = None
     if config.reanalyse.share > 0:
         reanalyse = make_reanalyse(
-            network, policy, config.reanalyse, config.search, config.improvement, config.learner.discount
+            network, policy, config.reanalyse, config.search, config.improvement, model_discount(config)
         )
     return make_update(network, policy, config.learner, reanalyse, config.reanalyse.value_weight)
 
@@ -96,7 +104,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
         recipe.space,
         params,
         search=recipe.config.search,
-        discount=recipe.config.learner.discount,
+        discount=model_discount(recipe.config),
         observation_shape=recipe.observation_shape,
         seed=seed,
         name=recipe.env_name,
@@ -106,7 +114,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
 
 def greedy_act(config: Config, policy: Policy, network: Network) -> Act:
     """How to act in evaluation: no noise, the most visited action (Appendix A)."""
-    return make_act(network, policy, evaluation_settings(config.search), config.learner.discount, temperature=0.0)
+    return make_act(network, policy, evaluation_settings(config.search), model_discount(config), temperature=0.0)
 
 
 def play_in(
@@ -121,7 +129,10 @@ def play_in(
     """Returns of evaluation episodes in environments of their own, the same for the same seed.
 
     They are made anew every time, so that no evaluation depends on those before it.
+    On a board they are games against random moves: 1 is a win, -1 a loss.
     """
+    if isinstance(env, str) and boards.is_board(env):
+        return play_random(boards.make_board(env), act, params, episodes, seed)
     # Another seed than the training environments have, or the first episodes would be theirs.
     pool_seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
     with make_pool(env, min(episodes, MOST_EVALUATION_ENVS), pool_seed, config.acting.action_repeat) as pool:

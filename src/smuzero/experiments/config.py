@@ -14,6 +14,7 @@ from typing import Any, Literal
 from smuzero.agent.improvement import ImprovementSettings
 from smuzero.agent.learner import LearnerSettings
 from smuzero.agent.reanalyse import ReanalyseSettings
+from smuzero.agent.selfplay import SelfPlaySettings
 from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
@@ -65,6 +66,7 @@ class Config:
     replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
     reanalyse: ReanalyseSettings = dataclasses.field(default_factory=ReanalyseSettings)
     learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
+    selfplay: SelfPlaySettings = dataclasses.field(default_factory=SelfPlaySettings)
     run: RunSettings = dataclasses.field(default_factory=RunSettings)
 
 

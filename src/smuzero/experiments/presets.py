@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from smuzero.envs.boards import is_board
+from smuzero.experiments.board_presets import SIZES, board_changes
 from smuzero.experiments.config import Config, InvalidSetting, changed
 
 
@@ -92,7 +94,10 @@ def compose(
     if frames is not None and overrides.setdefault("run.frames", frames) != frames:
         raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
     chosen = PRESETS[preset]
-    config = changed(Config(), {**chosen.changes, **chosen.families.get(family_of(env), {})})
+    of_game = board_changes(preset, env) if isinstance(env, str) and is_board(env) else {}
+    # What makes control quick does not carry over: where a preset has sizes for boards, they are all there is.
+    changes = {} if of_game and preset in SIZES else {**chosen.changes, **chosen.families.get(family_of(env), {})}
+    config = changed(Config(), {**changes, **of_game})
     config = changed(config, overrides)
     if DERIVED in overrides:
         return config

@@ -14,6 +14,7 @@ from smuzero.agent.agent import Agent
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.experiments import build
+from smuzero.experiments.boards import BoardGames
 from smuzero.experiments.config import Config
 from smuzero.experiments.recipe import Recipe
 from smuzero.runtime import checkpoints
@@ -35,7 +36,7 @@ class Interrupted(KeyboardInterrupt):
         self.folder, self.frames, self.signal_name = folder, frames, signal_name
 
 
-def make_recipe(env: str | EnvFactory, config: Config, preset: str, seed: int, pool: Pool) -> Recipe:
+def make_recipe(env: str | EnvFactory, config: Config, preset: str, seed: int, pool: Pool | BoardGames) -> Recipe:
     """What a run in this pool is made from. Raises UnsupportedActionSpace."""
     return Recipe(
         env=env if isinstance(env, str) else None,
@@ -57,7 +58,7 @@ def carry_out(
     folder: RunFolder,
     recipe: Recipe,
     env: str | EnvFactory,
-    pool: Pool,
+    pool: Pool | BoardGames,
     *,
     state: Mapping[str, Any] | None = None,
     progress: bool = True,
@@ -81,7 +82,7 @@ def carry_out(
             recipe.config.learner,
             recipe.seed,
             write_metrics=_metrics_writer(logger, bar),
-            write_checkpoint=lambda run: _save(folder, run, logger),
+            write_checkpoint=lambda run: _save(folder, run, logger, settings.keep_checkpoints),
         )
         if state is None:
             run.checkpoint()
@@ -125,5 +126,7 @@ def _metrics_writer(logger: MetricsLogger, bar: Progress) -> Callable[[dict[str,
     return write
 
 
-def _save(folder: RunFolder, run: LocalRun, logger: MetricsLogger) -> None:
-    checkpoints.save(folder.checkpoints, run.counters.frames, {**run.state(), "metrics": logger.state()})
+def _save(folder: RunFolder, run: LocalRun, logger: MetricsLogger, keep_last: int) -> None:
+    checkpoints.save(
+        folder.checkpoints, run.counters.frames, {**run.state(), "metrics": logger.state()}, keep_last=keep_last
+    )

@@ -96,7 +96,7 @@ class Network:
     """What the reward logits stand for."""
 
 
-def rescale(latent: Float[Array, " width"]) -> Float[Array, " width"]:
+def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The latent in [0, 1], by its own minimum and maximum (MuZero)."""
     low, high = jnp.min(latent), jnp.max(latent)
     return (latent - low) / jnp.maximum(high - low, SMALLEST_RANGE)

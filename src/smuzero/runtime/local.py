@@ -19,8 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smuzero.agent.acting import Act, Decision
-from smuzero.agent.collecting import Collector
+from smuzero.agent.collecting import Collects
 from smuzero.agent.learner import LearnerSettings, LearnerState, Update
 from smuzero.replay.buffer import Buffer
 from smuzero.types import UserError
@@ -46,11 +45,20 @@ class RunSettings:
     """Episodes of each evaluation while training."""
     checkpoint_every: int = 50_000
     """Frames between checkpoints."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that are kept; more of them can be rated against each other by `smuzero elo`."""
     log_every: int = 2000
     """Frames between lines of metrics."""
 
     def __post_init__(self):
-        for name in ("frames", "evaluate_every", "evaluation_episodes", "checkpoint_every", "log_every"):
+        for name in (
+            "frames",
+            "evaluate_every",
+            "evaluation_episodes",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "log_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
         if not self.frames_per_update > 0:
@@ -60,11 +68,12 @@ class RunSettings:
 class Parts(NamedTuple):
     """What a run is made of."""
 
-    collector: Collector
+    collector: Collects
     replay: Buffer
     learner: LearnerState
     update: Update
-    act: Act
+    act: Callable[..., Any]
+    """(params, key, collector's observation, its legal) -> what it steps with: a `Decision`, or something like it."""
     evaluate: Callable[[Any, int], np.ndarray]
     """(params, episodes) -> returns."""
 
@@ -184,7 +193,7 @@ class LocalRun:
         due = self._updates_due()
         sizes = self._learner_settings
         for _ in range(due):
-            windows = self.parts.replay.sample(sizes.batch_size, sizes.unroll, sizes.n_step)
+            windows = self.parts.replay.sample(sizes.batch_size, sizes.unroll, sizes.reach)
             self.learner, metrics, priorities = self.parts.update(self.learner, windows)
             self._unsettled.append((windows.index, priorities))
             self._unlogged.add_update(metrics)
@@ -245,7 +254,8 @@ class _Unlogged:
         self._updates: list[dict[str, Any]] = []
         self._values: dict[str, int | float] = {}
 
-    def add_decision(self, decision: Decision, returns: list[float]) -> None:
+    def add_decision(self, decision: Any, returns: list[float]) -> None:
+        """`decision` is a `Decision`, or whatever else has its fields to be logged (a `Chunk`)."""
         self._sums["search/root_value"].append(decision.value.mean())
         self._sums["search/raw_value"].append(decision.raw_value.mean())
         self._sums["search/visit_entropy"].append(decision.visit_entropy.mean())

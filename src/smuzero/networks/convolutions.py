@@ -1,0 +1,83 @@
+"""Convolutional blocks: towers over planes, as MuZero has them for boards and for pixels.
+
+Every module maps one example `[H, W, C]` and is batched by `jax.vmap`. The blocks
+are the fully connected ones of `towers` with 3x3 convolutions in place of linear
+layers.
+
+Departure from MuZero: LayerNorm in place of batch normalisation, over all points
+and planes of one example, with a scale and an offset for each plane. Appendix A
+makes the same change for its own networks; an example is then never judged by
+those that happen to be batched with it, in acting least of all.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Num
+
+
+def convolution(planes_in: int, planes_out: int, *, size: int = 3, stride: int = 1, rngs: nnx.Rngs) -> nnx.Conv:
+    """A square convolution that keeps height and width, or divides them by `stride`."""
+    return nnx.Conv(planes_in, planes_out, (size, size), strides=(stride, stride), padding="SAME", rngs=rngs)
+
+
+def plane_norm(planes: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """LayerNorm of one example's points and planes together; scale and offset of each plane are its own."""
+    return nnx.LayerNorm(planes, reduction_axes=(-3, -2, -1), feature_axes=-1, rngs=rngs)
+
+
+class InputConvolution(nnx.Module):
+    """3x3 convolution of an observation's planes, LayerNorm, ReLU."""
+
+    def __init__(self, planes_in: int, planes: int, *, stride: int = 1, rngs: nnx.Rngs):
+        self.convolution = convolution(planes_in, planes, stride=stride, rngs=rngs)
+        self.norm = plane_norm(planes, rngs=rngs)
+
+    def __call__(self, observation: Num[Array, "H W F"]) -> Float[Array, "h w C"]:
+        return jax.nn.relu(self.norm(self.convolution(observation.astype(jnp.float32))))
+
+
+class ConvolutionalBlock(nnx.Module):
+    """Two layers of LayerNorm, ReLU, 3x3 convolution, around a skip (ResNet v2, pre-activation)."""
+
+    def __init__(self, planes: int, *, rngs: nnx.Rngs):
+        self.norm_1 = plane_norm(planes, rngs=rngs)
+        self.convolution_1 = convolution(planes, planes, rngs=rngs)
+        self.norm_2 = plane_norm(planes, rngs=rngs)
+        self.convolution_2 = convolution(planes, planes, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+        hidden = self.convolution_1(jax.nn.relu(self.norm_1(x)))
+        return x + self.convolution_2(jax.nn.relu(self.norm_2(hidden)))
+
+
+class ConvolutionalTower(nnx.Module):
+    """`num_blocks` residual blocks of `planes` planes, one after the other."""
+
+    def __init__(self, planes: int, num_blocks: int, *, rngs: nnx.Rngs):
+        self.blocks = nnx.List([ConvolutionalBlock(planes, rngs=rngs) for _ in range(num_blocks)])
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class PlaneHead(nnx.Module):
+    """What is read off planes: 1x1 convolution, then linear layers; the last starts at zero, as `heads.Head` does."""
+
+    def __init__(
+        self, shape: tuple[int, int], planes: int, outputs: int, *, head_planes: int, hidden: int, rngs: nnx.Rngs
+    ):
+        """`hidden` is the width of a layer in between; 0 leaves it out."""
+        size = shape[0] * shape[1] * head_planes
+        self.norm = plane_norm(planes, rngs=rngs)
+        self.convolution = convolution(planes, head_planes, size=1, rngs=rngs)
+        self.hidden = nnx.Linear(size, hidden, rngs=rngs) if hidden else None
+        self.linear = nnx.Linear(hidden or size, outputs, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+
+    def __call__(self, latent: Float[Array, "H W C"]) -> Float[Array, " outputs"]:
+        flat = jax.nn.relu(self.convolution(jax.nn.relu(self.norm(latent)))).reshape(-1)
+        if self.hidden is not None:
+            flat = jax.nn.relu(self.hidden(flat))
+        return self.linear(flat)
