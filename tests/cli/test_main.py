@@ -52,11 +52,11 @@ MISTAKES = {
     "no arguments": ([], "smuzero train"),
     "unknown command": (["trian"], "Did you mean train?"),
     "no environment": (["train"], "The environment"),
-    "unknown family": (["train", "dcm:cartpole.swingup"], "Did you mean dmc?"),
+    "unknown family": (["train", "dcm:cartpole.swingup"], "Did you mean dmc"),
     "unknown task": (["train", "dmc:cartpole.swingp"], "Did you mean cartpole.swingup"),
     "unknown id": (["train", "gym:CartPol-v1"], "Did you mean CartPole-v1"),
     "no id": (["train", "CartPole-v1"], "Ids start with their family"),
-    "unsupported actions": (["train", "gym:mine/TwoActions-v0"], "Supported are Discrete, and Box"),
+    "unsupported actions": (["train", "gym:mine/Unbounded-v0"], "no finite bounds"),
     "unknown option": ([*TRAIN, "--search.num-sample", "5"], "--search.num-samples"),
     "ill-typed option": ([*TRAIN, "--search.num-samples", "five"], "five"),
     "no samples": ([*TRAIN, "--search.num-samples", "0"], "needs at least 1"),
@@ -80,9 +80,9 @@ MISTAKES = {
 }
 
 
-class TwoActions(gymnasium.Env):
+class Unbounded(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(-1.0, 1.0, (3,))
-    action_space = gymnasium.spaces.Dict({"a": gymnasium.spaces.Discrete(2)})
+    action_space = gymnasium.spaces.Dict({"a": gymnasium.spaces.Box(-np.inf, np.inf, (2,))})
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -90,8 +90,8 @@ def test_mistake_is_answered_by_a_message(mistake, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(
         gymnasium.registry,
-        "mine/TwoActions-v0",
-        EnvSpec("mine/TwoActions-v0", entry_point=lambda **_: TwoActions()),
+        "mine/Unbounded-v0",
+        EnvSpec("mine/Unbounded-v0", entry_point=lambda **_: Unbounded()),
     )
     (tmp_path / "occupied").mkdir()
     (tmp_path / "occupied" / "thesis.txt").write_text("years of work")
