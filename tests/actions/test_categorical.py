@@ -289,11 +289,11 @@ def test_too_many_actions_to_enumerate_are_refused_with_the_way_out():
 def test_policies_are_made_from_spaces_and_are_static():
     policy = make_policy(spaces.BinnedBox(low=(-1.0,) * 6, high=(1.0,) * 6, shape=(6,)))
     again = make_policy(spaces.BinnedBox(low=(-1.0,) * 6, high=(1.0,) * 6, shape=(6,)))
+    assert isinstance(policy, FactoredCategorical) and isinstance(policy, Policy)
     assert (policy.num_dims, policy.num_choices) == (6, 7)
     assert (policy, hash(policy)) == (again, hash(again))
-    assert isinstance(policy, Policy)
     discrete = make_policy(spaces.Discrete(18))
-    assert (discrete.num_dims, discrete.num_choices) == (1, 18)
+    assert discrete == FactoredCategorical(1, 18)
 
 
 def test_coordinates_are_evenly_spaced_for_bins_and_one_hot_for_names():

@@ -62,7 +62,7 @@ def test_every_draw_is_accepted_by_the_environment_and_obeys_its_mask(space, hea
     random = np.random.default_rng(seed)
     mask = random_mask(space, random)
     legal = masks.policy_mask(own, masks.flat_mask(own, mask))
-    assert legal.shape == (policy.num_choices_in_all,)
+    assert legal is not None and legal.shape == (policy.num_choices_in_all,)
 
     def draw(logits, legal, uniforms):
         logits = policy.noisy(jax.random.key(seed), policy.masked(logits, legal), 0.25, 0.3)
@@ -131,7 +131,7 @@ def test_a_mask_is_never_violated_in_a_hundred_thousand_draws(structure, head):
     for vectors in map(np.asarray, jax.jit(draw, compiler_options=QUICK)(random_logits(policy, 1), uniforms)):
         choices = np.concatenate([vectors[:, start : start + size] for start, size in categorical_columns(own)], axis=1)
         first = np.cumsum([0, *[n for leaf in leaves(own) for n in leaf.choices]])[:-1]
-        assert legal[first + choices.astype(int)].all()
+        assert np.asarray(legal)[first + choices.astype(int)].all()
 
 
 def categorical_columns(space):
@@ -151,7 +151,8 @@ def test_vectors_and_masks_of_a_nested_space_lie_in_its_own_order():
     mask = {"b": np.array([0, 1]), "a": (np.array([1, 2]), None)}
     flat = masks.flat_mask(space, mask)
     assert flat.tolist() == [False, True, True, True, False, True]
-    assert masks.policy_mask(space, flat).tolist() == [False, True, True, True, *[True] * 7, False, True]
+    legal = masks.policy_mask(space, flat)
+    assert legal is not None and legal.tolist() == [False, True, True, True, *[True] * 7, False, True]
     assert masks.flat_mask(space, None).all()
     assert masks.allows(space, np.array([1, 0, 6, 1]), flat)
     assert not masks.allows(space, np.array([0, 0, 6, 1]), flat)

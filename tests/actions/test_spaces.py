@@ -97,7 +97,8 @@ def test_leading_axes_pass_through():
 @pytest.mark.parametrize("start", [0, 5, -2])
 def test_discrete_actions_start_where_the_environment_starts(start):
     space = from_gymnasium(gymnasium.spaces.Discrete(4, start=start))
-    assert space == Discrete(4, start) and space.size == 1 and space.num_choices == 4
+    assert isinstance(space, Discrete) and space == Discrete(4, start)
+    assert (space.size, space.num_choices) == (1, 4)
     choices = np.arange(4, dtype=np.int32)[:, None]
     np.testing.assert_array_equal(space.decode(choices), start + np.arange(4))
     np.testing.assert_array_equal(space.encode(start + np.arange(4)), choices)

@@ -21,7 +21,7 @@ from smuzero.runtime.durable import DamagedFile
         gymnasium.spaces.Box(-2, 200, (2, 2), np.int16),
         gymnasium.spaces.MultiBinary((2, 3)),
         gymnasium.spaces.Dict(
-            move=gymnasium.spaces.MultiDiscrete([[2, 3]], start=[[1, 0]]),
+            move=gymnasium.spaces.MultiDiscrete(np.array([[2, 3]]), start=np.array([[1, 0]])),
             inner=gymnasium.spaces.Tuple([gymnasium.spaces.Box(0, 3, (1,), np.int8), gymnasium.spaces.Box(0, 1, ())]),
         ),
     ],

@@ -73,7 +73,9 @@ def _converted(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _check_same_rows(sequence: Sequence, stored: Sequence) -> None:
-    for name, given, allowed in zip(Sequence._fields, sequence, stored, strict=True):
+    rows = stored._asdict()
+    for name, given in sequence._asdict().items():
+        allowed = rows[name]
         if (given.shape[1:], given.dtype) != (allowed.shape[2:], allowed.dtype):
             raise ValueError(
                 f"A row of {name} has shape {given.shape[1:]} and dtype {given.dtype}, but this replay holds rows of "
@@ -103,7 +105,8 @@ def allocate(rows_like: Sequence, max_sequences: int, max_length: int) -> Sequen
 
 def write(stored: Sequence, slot: int, sequence: Sequence) -> None:
     """Put a checked sequence into a slot, over what was there."""
-    for array, field in zip(stored, sequence, strict=True):
+    for name, array in stored._asdict().items():
+        field = getattr(sequence, name)
         array[slot, : len(field)] = field
 
 

@@ -52,13 +52,15 @@ def gather(
         root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
         weight=weight,
         index=index,
-        legal=_take_steps(stored.legal, row[:, at_root], is_step[:, at_root], 1) if _has_masks(stored) else None,
+        legal=_legal(stored, row[:, at_root], is_step[:, at_root]),
     )
 
 
-def _has_masks(stored: Sequence) -> bool:
-    """Where all choices are always legal, nothing is stored of it."""
-    return stored.legal is not None and stored.legal.shape[-1] > 0
+def _legal(stored: Sequence, rows: np.ndarray, is_step: np.ndarray) -> np.ndarray | None:
+    """The masks of some steps; None where all choices are always legal, of which nothing is stored."""
+    if stored.legal is None or stored.legal.shape[-1] == 0:
+        return None
+    return _take_steps(stored.legal, rows, is_step, 1)
 
 
 def _rows(array: np.ndarray, slot: np.ndarray, step: np.ndarray) -> np.ndarray:

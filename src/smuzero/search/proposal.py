@@ -48,11 +48,11 @@ def _is_mixture(settings: SearchSettings) -> bool:
     return settings.mixed_fraction > 0
 
 
-def _first_part(policy: Policy, logits: Float[Array, " P"], settings: SearchSettings) -> Float[Array, " P"]:
+def _first_part(policy: Policy, logits: Float[Array, " _P"], settings: SearchSettings) -> Float[Array, " _Q"]:
     if settings.proposal == "uniform":
         return policy.uniform_like(logits)
     return _tempered(policy, logits, settings.temperature)
 
 
-def _tempered(policy: Policy, logits: Float[Array, " P"], temperature: float) -> Float[Array, " P"]:
+def _tempered(policy: Policy, logits: Float[Array, " _P"], temperature: float) -> Float[Array, " _Q"]:
     return logits if temperature == 1 else policy.tempered(logits, temperature)

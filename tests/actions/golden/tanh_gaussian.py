@@ -7,7 +7,7 @@ python tanh_gaussian.py
 import json
 from pathlib import Path
 
-import distrax
+import distrax  # pyright: ignore[reportMissingImports]  (of an environment of its own)
 import jax
 import jax.numpy as jnp
 
