@@ -27,7 +27,7 @@ SMALL = {
     "replay.max_sequences": 50,
     "acting.num_envs": 4,
     "learner.batch_size": 4,
-    "learner.unroll": 2,
+    "learner.unroll": 1,
     "run.frames": 80,
     "run.frames_per_update": 20.0,
     "run.learn_after": 10,
