@@ -45,7 +45,7 @@ def game(length, winner_moved_last):
 
 
 def window_of(sequence, start, unroll, n_step):
-    stored = Sequence(*(field[None] for field in sequence))
+    stored = jax.tree.map(lambda field: field[None], sequence)
     length = np.array([len(sequence.action)])
     one = gather(
         stored,

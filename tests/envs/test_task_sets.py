@@ -1,15 +1,10 @@
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from smuzero.cli.main import main
 from smuzero.envs import make
 from smuzero.envs.control import list_control
-from smuzero.envs.task_sets import DREAMER20, TASK_SETS
-
-SCORES = Path(__file__).parents[2].parent / "shared" / "data" / "reference_scores.csv"
+from smuzero.envs.task_sets import TASK_SETS
 
 
 def test_every_task_of_a_set_is_in_the_suite():
@@ -29,15 +24,6 @@ def test_easy_medium_hard_and_the_manipulators_first_task_are_the_suites_benchma
     assert {*together, "manipulator.bring_ball"} == {".".join(task) for task in suite.BENCHMARKING}
 
 
-def test_dreamer20_is_table_2():
-    assert len(DREAMER20) == 20
-    if not SCORES.exists():
-        pytest.skip("the published scores are not beside this checkout")
-    with SCORES.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["source"].endswith("Table 2")]
-    assert {row["task"] for row in rows} == set(DREAMER20)
-
-
 def test_every_task_is_listed_with_its_tags():
     listed = {one.id: one.tags for one in list_control()}
     assert len(listed) == 51
@@ -48,7 +34,9 @@ def test_every_task_is_listed_with_its_tags():
 def test_the_command_lists_a_set(capsys):
     assert main(["envs", "--tag", "manipulator"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [f"dmc:{task}" for task in TASK_SETS["manipulator"]]
+    assert [line.split()[0] for line in lines] == [
+        f"{family}:{task}" for family in ("dmc", "dmc-pixels") for task in TASK_SETS["manipulator"]
+    ]
 
 
 def test_the_command_lists_families_and_one_of_them(capsys):

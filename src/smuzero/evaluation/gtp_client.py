@@ -5,6 +5,7 @@ is the referee: a program that plays an illegal move, says nothing in time or di
 has lost that game, for that reason, and the next game starts it anew if need be.
 """
 
+import contextlib
 import queue
 import shlex
 import subprocess
@@ -70,8 +71,10 @@ class Program:
 
     def _read(self) -> None:
         assert self._process.stdout is not None, "it was opened as a pipe"
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\r\n"))
+        # A program that was stopped while this thread waits leaves a closed pipe: its lines end there.
+        with contextlib.suppress(ValueError):
+            for line in self._process.stdout:
+                self._lines.put(line.rstrip("\r\n"))
         self._lines.put(None)
 
     def ask(self, command: str, extra_seconds: float = 0.0) -> str:
