@@ -77,7 +77,7 @@ def make_act(
     temperature: float = 1.0,
     improvement: ImprovementSettings = VISITS,
 ) -> Act:
-    """The compiled way to act: search, then choose by visits.
+    """The compiled way to act: search, then choose by visits, or by the improved policy if it `acts`.
 
     `temperature` 1 samples from N/ΣN (Section 5.3), lower sharpens it as
     N^(1/temperature), 0 takes the most visited action.
@@ -87,8 +87,12 @@ def make_act(
     def act(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> Decision:
         search_key, choice_key = jax.random.split(key)
         found = plan(params, search_key, observation, legal)
-        slot = choose_slot(choice_key, found.visits, found.prior, temperature)
-        return decide(found, slot, improved_policy(found, improvement, settings))
+        improved = improved_policy(found, improvement, settings)
+        if improvement.acts:
+            slot = choose_slot(choice_key, improved, jnp.zeros_like(found.prior), temperature)
+        else:
+            slot = choose_slot(choice_key, found.visits, found.prior, temperature)
+        return decide(found, slot, improved)
 
     return jax.jit(act)
 
@@ -115,7 +119,7 @@ def decide(found: SearchResult, slot: Int[Array, " E"], improved: Float[Array, "
 
 
 def choose_slot(
-    key: PRNGKeyArray, visits: Int[Array, "E K"], prior: Float[Array, "E K"], temperature: float
+    key: PRNGKeyArray, visits: Num[Array, "E K"], prior: Float[Array, "E K"], temperature: float
 ) -> Int[Array, " E"]:
     """One slot a row, drawn in proportion to N^(1/temperature); at 0 the most visited, ties by the prior."""
     if temperature == 0:

@@ -36,6 +36,9 @@ class ImprovementSettings:
     """Least spread that counts as one, in units of value: before any reward, Q differs by the network's noise only."""
     max_weight: float = 20.0
     """Largest exp(A/τ) of awr (Peng et al. 2019)."""
+    acts: bool = False
+    """Act by the improved policy as well: one of the K drawn actions is drawn again by it (sampling importance
+    resampling, Section 4.5), in place of by visits."""
 
     def __post_init__(self):
         for name in ("temperature", "min_spread", "max_weight"):

@@ -39,6 +39,7 @@ class Train:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
+    arguments = [SHORT.get(name, name) + equals + value for name, equals, value in map(_parted, arguments)]
     given = parse(Train, "train", arguments, default=defaults(arguments))
     from smuzero.cli.results import trained
     from smuzero.experiments import api
@@ -54,6 +55,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     print(trained(agent))
     return 0
+
+
+SHORT = {"--improvement": "--improvement.operator"}
+"""Settings that have a name without their section."""
+
+
+def _parted(argument: str) -> tuple[str, str, str]:
+    return argument.partition("=")
 
 
 def defaults(arguments: Sequence[str]) -> Train:

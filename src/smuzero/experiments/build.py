@@ -114,7 +114,8 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
 
 def greedy_act(config: Config, policy: Policy, network: Network) -> Act:
     """How to act in evaluation: no noise, the most visited action (Appendix A)."""
-    return make_act(network, policy, evaluation_settings(config.search), model_discount(config), temperature=0.0)
+    search, improvement = evaluation_settings(config.search), config.improvement
+    return make_act(network, policy, search, model_discount(config), temperature=0.0, improvement=improvement)
 
 
 def play_in(
