@@ -4,7 +4,8 @@ mctx searches over a fixed set of actions. Sampled actions fit in as the numbers
 0 … K-1 of slots, with the drawn actions kept in each node's embedding: the
 recurrent function looks the chosen one up, calls the model, and draws K more
 for the new node. Draws, their merging, priors and root noise are those of
-`smuzero.search`; the tree, PUCT and its constants are mctx's `muzero_policy`.
+`smuzero.search`, from JAX's own random numbers under the keys that mctx hands
+out; the tree, PUCT and its constants are mctx's `muzero_policy`.
 The root's actions are not evaluated beforehand, which saves mctx K calls of
 the network for each state.
 """
@@ -19,7 +20,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from smuzero.actions import uniforms
 from smuzero.search import expand, proposal
 from smuzero.search.plan import Model
 from smuzero.search.settings import SearchSettings
@@ -68,7 +68,7 @@ def slots(
 ) -> tuple[Float[Array, "B K"], UInt32[Array, "B K W"]]:
     """The log priors of K drawn actions, -inf for a repeat, and the actions, packed."""
     shape = (logits.shape[0], proposal.num_uniforms(model.policy, settings), settings.num_samples)
-    numbers = uniforms.uniforms(uniforms.seeds(key), 0, shape)
+    numbers = jax.random.uniform(key, shape)
 
     def one(logits: Array, numbers: Array) -> tuple[Array, Array]:
         words = proposal.draw(model.policy, logits, numbers, settings)
