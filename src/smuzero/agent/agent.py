@@ -65,13 +65,14 @@ class Agent:
         search: SearchSettings,
         discount: float,
         observation_shape: tuple[int, ...],
+        observation_dtype: Any = np.float32,
         seed: int = 0,
         name: str = "",
         folder: Path | None = None,
     ):
         """`name` is the environment's, `folder` that of the run the agent comes from."""
         self.network, self.policy, self.space, self.params = network, policy, space, params
-        self.observation_shape = tuple(observation_shape)
+        self.observation_shape, self.observation_dtype = tuple(observation_shape), np.dtype(observation_dtype)
         self.name, self.folder = name, folder
         self._key = jax.random.key(seed)
         self._plan = make_plan(network, policy, evaluation_settings(search), discount)
@@ -113,9 +114,10 @@ class Agent:
     def _chosen(self, found: SearchResult) -> int:
         return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
 
-    def _checked(self, observation: Any) -> Float[np.ndarray, "..."]:
+    def _checked(self, observation: Any) -> Num[np.ndarray, "..."]:
+        whole = np.issubdtype(self.observation_dtype, np.integer)
         try:
-            array = np.asarray(observation, np.float32)
+            array = np.asarray(observation, None if whole else self.observation_dtype)
         except (TypeError, ValueError) as error:
             raise InvalidObservation(
                 f"The observation is {type(observation).__name__}, but an array of shape {self.observation_shape} is "
@@ -125,6 +127,11 @@ class Agent:
             raise InvalidObservation(
                 f"The observation has shape {array.shape}, but this agent was trained on {self.observation_shape} "
                 f"({self.name}). Give one flat observation, as smuzero.make_env does; batches are not taken."
+            )
+        if whole and array.dtype != self.observation_dtype:
+            raise InvalidObservation(
+                f"The observation is of {array.dtype}, but this agent was trained on {self.observation_dtype} "
+                f"({self.name}): give what the environment gives, unscaled."
             )
         if not np.isfinite(array).all():
             where = np.flatnonzero(~np.isfinite(array))

@@ -23,6 +23,7 @@ from smuzero.experiments.config import Config, InvalidSetting
 from smuzero.experiments.recipe import Recipe
 from smuzero.networks.boards import make_board_network
 from smuzero.networks.model import Network, Params, make_network
+from smuzero.networks.pixels import make_pixel_network
 from smuzero.replay.buffer import Buffer
 from smuzero.runtime.local import Parts
 
@@ -39,11 +40,11 @@ def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool | BoardG
 
 
 def build_network(
-    config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace
+    config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace, *, is_board: bool = False
 ) -> tuple[Policy, Network]:
-    """The kind of policy that suits the actions, and the network for both.
+    """The kind of policy that suits the actions, and the network that suits both it and the observations.
 
-    Raises InvalidSetting where the actions are too many for what is asked of them.
+    Planes of a board keep their points, pictures are scaled down, all else is one vector. Raises InvalidSetting where the actions are too many for what is asked of them.
     """
     try:
         policy = make_policy(space, config.acting.structure)
@@ -51,15 +52,23 @@ def build_network(
             policy.enumerate_words()
     except ValueError as error:
         raise InvalidSetting(str(error)) from error
-    if len(observation_shape) == 3:
+    if is_board:
         return policy, make_board_network(config.network, observation_shape, policy)
+    if len(observation_shape) == 3:
+        return policy, make_pixel_network(config.network, observation_shape, policy)
     return policy, make_network(config.network, observation_shape, policy)
+
+
+def network_of(recipe: Recipe) -> tuple[Policy, Network]:
+    """Policy and network of a run. Raises InvalidSetting."""
+    is_board = boards.is_board(recipe.env_name)
+    return build_network(recipe.config, recipe.observation_shape, recipe.space, is_board=is_board)
 
 
 def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) -> Parts:
     """Everything a run is made of, before its first step. Starts the pool's first episodes."""
     config, seed = recipe.config, recipe.seed
-    policy, network = build_network(config, recipe.observation_shape, recipe.space)
+    policy, network = network_of(recipe)
     greedy = greedy_act(config, policy, network)
     if isinstance(pool, BoardGames):
         return board_parts(recipe, pool, policy, network, greedy, build_update(config, policy, network))
@@ -91,13 +100,13 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
 
 def learner_template(recipe: Recipe) -> LearnerState:
     """Shapes and dtypes of the learner's state, with nothing computed."""
-    _, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    _, network = network_of(recipe)
     return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
 
 
 def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agent:
     """The agent of a run's folder, for use."""
-    policy, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    policy, network = network_of(recipe)
     return Agent(
         network,
         policy,
@@ -106,6 +115,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
         search=recipe.config.search,
         discount=model_discount(recipe.config),
         observation_shape=recipe.observation_shape,
+        observation_dtype=np.dtype(recipe.observation_dtype),
         seed=seed,
         name=recipe.env_name,
         folder=folder,

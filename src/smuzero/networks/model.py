@@ -40,6 +40,8 @@ class NetworkSettings:
     """Hidden units of every layer, and the length of a latent."""
     num_blocks: int = 10
     """Residual blocks of two layers, in the representation and again in the dynamics."""
+    picture_blocks: tuple[int, int, int] = (2, 3, 3)
+    """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -52,7 +54,9 @@ class NetworkSettings:
     """Squash values by MuZero's h before they are binned."""
     reward_bins: int = 51
     reward_range: tuple[float, float] = (-1.0, 1.0)
-    """First and last reward bin."""
+    """First and last reward bin; in units of h(reward) with `reward_transform`."""
+    reward_transform: bool = False
+    """Squash rewards by MuZero's h too, as for Atari."""
 
     def __post_init__(self):
         if self.width < 1 or self.num_blocks < 0:
@@ -60,6 +64,8 @@ class NetworkSettings:
                 f"A network of width {self.width} with {self.num_blocks} blocks was asked for, but the width must "
                 "be at least 1 and blocks at least 0. The paper uses width 512 and 10 blocks."
             )
+        if min(self.picture_blocks) < 0:
+            raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -75,7 +81,7 @@ class NetworkSettings:
 
     @property
     def reward_support(self) -> Support:
-        return Support(*self.reward_range, self.reward_bins)
+        return Support(*self.reward_range, self.reward_bins, self.reward_transform)
 
 
 @dataclasses.dataclass(frozen=True)
