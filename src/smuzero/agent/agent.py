@@ -2,7 +2,8 @@
 
 It acts as in evaluation (Appendix A): no noise, the most visited action. Its
 random draws follow from its seed alone, so the same observation always brings
-the same plan, and `act` is what `plan` decided.
+the same plan, and `act` is what `plan` decided. Where the network has an LSTM, `act`
+also remembers what it saw: call `reset` where an episode starts.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from smuzero.actions.distributions import Policy
 from smuzero.actions.masks import flat_mask, policy_mask
@@ -75,7 +76,13 @@ class Agent:
         self.observation_shape, self.observation_dtype = tuple(observation_shape), np.dtype(observation_dtype)
         self.name, self.folder = name, folder
         self._key = jax.random.key(seed)
+        self._recall = None if network.recall is None else jax.jit(network.recall)
+        self.reset()
         self._plan = make_plan(network, policy, evaluation_settings(search), discount)
+
+    def reset(self) -> None:
+        """Forget what was seen: an episode starts. Only a network with an LSTM remembers anything."""
+        self._memory = jnp.zeros(self.network.memory_size)
 
     def act(self, observation: Any, legal: Any = None) -> Any:
         """One action, in the environment's own space.
@@ -84,12 +91,12 @@ class Agent:
         it; `legal` is a mask in the form of Gymnasium's `info["action_mask"]`, which
         says for each choice whether it may be taken. Raises InvalidObservation.
         """
-        found = self._search(observation, legal)
+        found, self._memory = self._search(observation, legal)
         return self.space.decode(np.asarray(found.action[0, self._chosen(found)]))
 
     def plan(self, observation: Any, legal: Any = None) -> Plan:
         """The whole search from an observation; arguments and errors are those of `act`."""
-        found = self._search(observation, legal)
+        found, _ = self._search(observation, legal)
         chosen = self._chosen(found)
         found = jax.tree.map(np.asarray, found)
         slot = np.flatnonzero(found.count[0] > 0)
@@ -106,10 +113,14 @@ class Agent:
             tree=found.tree,
         )
 
-    def _search(self, observation: Any, legal: Any) -> SearchResult:
-        row = jnp.asarray(self._checked(observation)[None])
+    def _search(self, observation: Any, legal: Any) -> tuple[SearchResult, Float[Array, " m"]]:
+        """What was found, and what is remembered from here on."""
+        seen, memory = jnp.asarray(self._checked(observation)), self._memory
+        if self._recall is not None:
+            seen = memory = self._recall(self.params, memory, seen)
+        row = seen[None]
         mask = None if legal is None else jnp.asarray(self._checked_mask(legal)[None])
-        return self._plan(self.params, self._key, row, mask)
+        return self._plan(self.params, self._key, row, mask), memory
 
     def _chosen(self, found: SearchResult) -> int:
         return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])

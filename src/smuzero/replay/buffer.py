@@ -102,8 +102,10 @@ class Buffer:
         mass = np.where(step < num_steps, self._highest_priority**settings.priority_exponent, 0.0)
         self._tree.set(slot * settings.max_length + step, mass)
 
-    def sample(self, batch: int, unroll: int, n_step: int) -> Windows:
+    def sample(self, batch: int, unroll: int, n_step: int, history: int = 0) -> Windows:
         """Draw B windows for an unroll of U steps and n-step targets.
+
+        `history` observations before them come along where a network's memory is stored.
 
         The draw is stratified, as by Schaul et al. (Appendix B.2.1): one step
         from each of B equal parts of the total, so a batch is ordered by slot.
@@ -124,6 +126,7 @@ class Buffer:
             other_leaf=self._uniform_leaves((batch, unroll)),
             n_step=n_step,
             weight=self._importance_weights(leaf),
+            history=history,
             index=self._generation[leaf // self.settings.max_length] * self._tree.num_leaves + leaf,
         )
 
@@ -189,7 +192,8 @@ class Buffer:
         self._clear()
         length = np.asarray(state["length"], np.int64)
         if len(length):
-            rows = {name: np.asarray(state[name]) for name in Sequence._fields}
+            nothing = np.zeros((length.sum(), 0), np.float32)  # before memories were stored there were none
+            rows = {name: np.asarray(state.get(name, nothing)) for name in Sequence._fields}
             self._stored = storage.allocate(Sequence(**rows), self.settings.max_sequences, self.settings.max_length)
             storage.unpack(self._stored, length, rows)
         self._length[: len(length)] = length

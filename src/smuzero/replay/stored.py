@@ -18,10 +18,20 @@ _DTYPES = {
     "visits": np.float32,
     "root_value": np.float32,
     "legal": np.bool_,
+    "recurrent": np.float32,
 }
 """Observations and actions keep the dtype in which they first come."""
 
-_NUM_AXES = {"action": 2, "reward": 1, "discount": 1, "words": 3, "visits": 2, "root_value": 1, "legal": 2}
+_NUM_AXES = {
+    "action": 2,
+    "reward": 1,
+    "discount": 1,
+    "words": 3,
+    "visits": 2,
+    "root_value": 1,
+    "legal": 2,
+    "recurrent": 2,
+}
 
 
 def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Sequence:
@@ -32,6 +42,8 @@ def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Seq
     """
     if sequence.legal is None:
         sequence = sequence._replace(legal=np.ones((len(sequence.action), 0), np.bool_))
+    if sequence.recurrent is None:
+        sequence = sequence._replace(recurrent=np.zeros((len(sequence.action), 0), np.float32))
     arrays = {name: _converted(name, np.asarray(field)) for name, field in sequence._asdict().items()}
     sequence = Sequence(**arrays)
     num_steps = len(sequence.action)

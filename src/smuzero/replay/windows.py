@@ -20,11 +20,13 @@ def gather(
     n_step: int,
     weight: Float32[np.ndarray, " B"],
     index: Int64[np.ndarray, " B"],
+    history: int = 0,
 ) -> Windows:
     """The windows that start at the given leaves (slot · L + step), by one gather for each field.
 
     `length` is the number of steps in each slot. Past the end of its sequence a
-    window takes the actions of `other_leaf`.
+    window takes the actions of `other_leaf`. `history` is how many observations before
+    it come along where memories are stored.
     """
     unroll = other_leaf.shape[1]
     slot, start = np.divmod(leaf, stored.action.shape[1])
@@ -52,8 +54,24 @@ def gather(
         root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
         weight=weight,
         index=index,
+        **_remembered(stored, slot, start, history),
         legal=_take_steps(stored.legal, row[:, at_root], is_step[:, at_root], 1) if _has_masks(stored) else None,
     )
+
+
+def _remembered(
+    stored: Sequence, slot: Int64[np.ndarray, "B 1"], start: Int64[np.ndarray, " B"], history: int
+) -> dict[str, np.ndarray]:
+    """The fields of a window that lead up to it; none where no memory is stored."""
+    if stored.recurrent is None or stored.recurrent.shape[-1] == 0:
+        return {}
+    step = start[:, None] + np.arange(-history, 0)
+    first = np.maximum(start - history, 0)
+    return {
+        "history": _take(stored.observation, _rows(stored.observation, slot, np.maximum(step, 0))),
+        "is_history": step >= 0,
+        "recurrent": _take(stored.recurrent, _rows(stored.recurrent, slot[:, 0], first)),
+    }
 
 
 def _has_masks(stored: Sequence) -> bool:
