@@ -97,7 +97,7 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
 
     return Parts(
         collector=Collector(pool, recipe.space, config.replay.max_length, network.memory_size),
-        replay=Buffer(config.replay, seed),
+        replay=Buffer(config.replay, seed, recipe.stack),
         learner=init_learner(network, config.learner, jax.random.key(seed)),
         update=build_update(config, policy, network),
         act=make_act(

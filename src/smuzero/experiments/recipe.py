@@ -33,6 +33,8 @@ class Recipe:
     """NumPy's name of it. What is not a float stays what it is up to the network."""
     parts: tuple[Part, ...] = ()
     """Of what an observation is made, where it is several arrays in one."""
+    stack: int = 1
+    """How many things an observation shows, each of which the replay stores once."""
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values."""
@@ -44,6 +46,7 @@ class Recipe:
             "preset": self.preset,
             "observation_shape": list(self.observation_shape),
             "observation_dtype": self.observation_dtype,
+            "observation_stack": self.stack,
             "observation_parts": [[part.name, list(part.shape), part.dtype.name] for part in self.parts],
             "action_space": _space_to_json(self.space),
             "settings": settings.to_json(self.config),
@@ -66,6 +69,7 @@ def from_json(value: Mapping[str, Any], where: object) -> Recipe:
             observation_shape=tuple(value["observation_shape"]),
             space=_space(value["action_space"]),
             observation_dtype=np.dtype(value.get("observation_dtype", "float32")).name,
+            stack=value.get("observation_stack", 1),
             parts=tuple(
                 Part(name, tuple(shape), np.dtype(dtype)) for name, shape, dtype in value.get("observation_parts", [])
             ),

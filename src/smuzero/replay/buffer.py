@@ -60,8 +60,9 @@ class Buffer:
     decides the shapes. `len()` is the number of steps stored.
     """
 
-    def __init__(self, settings: ReplaySettings, seed: int):
-        self.settings = settings
+    def __init__(self, settings: ReplaySettings, seed: int, stack: int = 1):
+        """`stack` is the environment's: of so many things that an observation shows, each is stored once."""
+        self.settings, self._stack = settings, stack
         self._generator = np.random.default_rng(seed)
         self._clear()
 
@@ -90,9 +91,9 @@ class Buffer:
         shapes than the first one added.
         """
         settings = self.settings
-        sequence = storage.checked(sequence, settings.max_length, self._stored)
+        sequence = storage.checked(sequence, settings.max_length, self._stored, self._stack)
         if self._stored is None:
-            self._stored = storage.allocate(sequence, settings.max_sequences, settings.max_length)
+            self._stored = storage.allocate(sequence, settings.max_sequences, settings.max_length, self._stack)
         slot, num_steps = self._next_slot, len(sequence.action)
         storage.write(self._stored, slot, sequence)
         self._length[slot] = num_steps
@@ -194,7 +195,9 @@ class Buffer:
         if len(length):
             nothing = np.zeros((length.sum(), 0), np.float32)  # before memories were stored there were none
             rows = {name: np.asarray(state.get(name, nothing)) for name in Sequence._fields}
-            self._stored = storage.allocate(Sequence(**rows), self.settings.max_sequences, self.settings.max_length)
+            self._stored = storage.allocate(
+                Sequence(**rows), self.settings.max_sequences, self.settings.max_length, self._stack
+            )
             storage.unpack(self._stored, length, rows)
         self._length[: len(length)] = length
         self._generation[: len(length)] = state["generation"]
