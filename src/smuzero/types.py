@@ -103,6 +103,9 @@ class Sequence(NamedTuple):
     root_value: Float32[np.ndarray, " T"]
     legal: Bool[np.ndarray, "T L"] | None = None
     """Legal choices at each action, where a fresh search has to know them; None where all are legal."""
+    recurrent: Float32[np.ndarray, "T m"] | None = None
+    """What the network remembered before each observation; 0 where an episode starts. None where it remembers nothing.
+    """
 
 
 class Windows(NamedTuple):
@@ -135,3 +138,9 @@ class Windows(NamedTuple):
     """Where each window starts, to hand back with new priorities."""
     legal: Bool[np.ndarray, "B U+1 L"] | None = None
     """Past the end: all. None where all are legal everywhere."""
+    history: Num[np.ndarray, "B H ..."] | None = None
+    """The H observations before the first, where the network remembers; None where it does not."""
+    is_history: Bool[np.ndarray, "B H"] | None = None
+    """False before the sequence's start."""
+    recurrent: Float32[np.ndarray, "B m"] | None = None
+    """What the network remembered before the first observation of `history` that is one."""

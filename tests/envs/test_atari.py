@@ -51,7 +51,7 @@ def test_action_planes_say_which_action_led_to_each_picture():
     env.step(7)
     observation = env.step(3).observation
     planes = observation[0, 0, 3::4]
-    assert planes.tolist() == [0] * 30 + [7, 3]
+    assert planes.tolist() == [0] * 30 + [round(255 * 7 / 18), round(255 * 3 / 18)]
     np.testing.assert_array_equal(observation[..., 3::4], np.broadcast_to(planes, (96, 96, 32)))
 
 

@@ -36,9 +36,19 @@ class Decision(NamedTuple):
     """Nats."""
     q_spread: Float[Array, " E"]
     """Largest minus smallest Q among the root's actions."""
+    memory: Float[Array, "E m"] | None = None
+    """What the network remembers from here on; None where it remembers nothing."""
 
 
-Observations = Num[Array, "E ..."] | Num[np.ndarray, "E ..."]
+class Remembered(NamedTuple):
+    """What a network with an LSTM acts on."""
+
+    observation: Num[Array, "E ..."] | Num[np.ndarray, "E ..."]
+    memory: Float[Array, "E m"] | Float[np.ndarray, "E m"]
+    """From before the observation; 0 where an episode starts."""
+
+
+Observations = Num[Array, "E ..."] | Num[np.ndarray, "E ..."] | Remembered
 Legal = Bool[Array, "E L"] | Bool[np.ndarray, "E L"] | None
 Act = Callable[[Params, PRNGKeyArray, Observations, Legal], Decision]
 
@@ -60,7 +70,7 @@ def search_model(network: Network, policy: Policy, params: Params, discount: flo
 def make_plan(
     network: Network, policy: Policy, settings: SearchSettings, discount: float
 ) -> Callable[[Params, PRNGKeyArray, Observations, Legal], SearchResult]:
-    """The compiled search from a batch of observations."""
+    """The compiled search from a batch of observations, or of memories of them where the network has an LSTM."""
 
     def plan(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> SearchResult:
         root = jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
@@ -80,19 +90,24 @@ def make_act(
     """The compiled way to act: search, then choose by visits, or by the improved policy if it `acts`.
 
     `temperature` 1 samples from N/ΣN (Section 5.3), lower sharpens it as
-    N^(1/temperature), 0 takes the most visited action.
+    N^(1/temperature), 0 takes the most visited action. A network with an LSTM acts on
+    `Remembered`, and its decision says what to remember.
     """
     plan = make_plan(network, policy, settings, discount)
 
-    def act(params: Params, key: PRNGKeyArray, observation: Array, legal: Array | None) -> Decision:
+    def act(params: Params, key: PRNGKeyArray, observation: Any, legal: Array | None) -> Decision:
         search_key, choice_key = jax.random.split(key)
+        memory = None
+        if network.recall is not None:
+            memory = jax.vmap(network.recall, in_axes=(None, 0, 0))(params, observation.memory, observation.observation)
+            observation = memory
         found = plan(params, search_key, observation, legal)
         improved = improved_policy(found, improvement, settings)
         if improvement.acts:
             slot = choose_slot(choice_key, improved, jnp.zeros_like(found.prior), temperature)
         else:
             slot = choose_slot(choice_key, found.visits, found.prior, temperature)
-        return decide(found, slot, improved)
+        return decide(found, slot, improved)._replace(memory=memory)
 
     return jax.jit(act)
 

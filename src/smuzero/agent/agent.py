@@ -2,7 +2,8 @@
 
 It acts as in evaluation (Appendix A): no noise, the most visited action. Its
 random draws follow from its seed alone, so the same observation always brings
-the same plan, and `act` is what `plan` decided.
+the same plan, and `act` is what `plan` decided. Where the network has an LSTM, `act`
+also remembers what it saw: call `reset` where an episode starts.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from smuzero.actions.distributions import Policy
 from smuzero.actions.masks import flat_mask, policy_mask
@@ -65,16 +66,23 @@ class Agent:
         search: SearchSettings,
         discount: float,
         observation_shape: tuple[int, ...],
+        observation_dtype: Any = np.float32,
         seed: int = 0,
         name: str = "",
         folder: Path | None = None,
     ):
         """`name` is the environment's, `folder` that of the run the agent comes from."""
         self.network, self.policy, self.space, self.params = network, policy, space, params
-        self.observation_shape = tuple(observation_shape)
+        self.observation_shape, self.observation_dtype = tuple(observation_shape), np.dtype(observation_dtype)
         self.name, self.folder = name, folder
         self._key = jax.random.key(seed)
+        self._recall = None if network.recall is None else jax.jit(network.recall)
+        self.reset()
         self._plan = make_plan(network, policy, evaluation_settings(search), discount)
+
+    def reset(self) -> None:
+        """Forget what was seen: an episode starts. Only a network with an LSTM remembers anything."""
+        self._memory = jnp.zeros(self.network.memory_size)
 
     def act(self, observation: Any, legal: Any = None) -> Any:
         """One action, in the environment's own space.
@@ -83,12 +91,12 @@ class Agent:
         it; `legal` is a mask in the form of Gymnasium's `info["action_mask"]`, which
         says for each choice whether it may be taken. Raises InvalidObservation.
         """
-        found = self._search(observation, legal)
+        found, self._memory = self._search(observation, legal)
         return self.space.decode(np.asarray(found.action[0, self._chosen(found)]))
 
     def plan(self, observation: Any, legal: Any = None) -> Plan:
         """The whole search from an observation; arguments and errors are those of `act`."""
-        found = self._search(observation, legal)
+        found, _ = self._search(observation, legal)
         chosen = self._chosen(found)
         found = jax.tree.map(np.asarray, found)
         slot = np.flatnonzero(found.count[0] > 0)
@@ -105,17 +113,22 @@ class Agent:
             tree=found.tree,
         )
 
-    def _search(self, observation: Any, legal: Any) -> SearchResult:
-        row = jnp.asarray(self._checked(observation)[None])
+    def _search(self, observation: Any, legal: Any) -> tuple[SearchResult, Float[Array, " m"]]:
+        """What was found, and what is remembered from here on."""
+        seen, memory = jnp.asarray(self._checked(observation)), self._memory
+        if self._recall is not None:
+            seen = memory = self._recall(self.params, memory, seen)
+        row = seen[None]
         mask = None if legal is None else jnp.asarray(self._checked_mask(legal)[None])
-        return self._plan(self.params, self._key, row, mask)
+        return self._plan(self.params, self._key, row, mask), memory
 
     def _chosen(self, found: SearchResult) -> int:
         return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
 
-    def _checked(self, observation: Any) -> Float[np.ndarray, "..."]:
+    def _checked(self, observation: Any) -> Num[np.ndarray, "..."]:
+        whole = np.issubdtype(self.observation_dtype, np.integer)
         try:
-            array = np.asarray(observation, np.float32)
+            array = np.asarray(observation, None if whole else self.observation_dtype)
         except (TypeError, ValueError) as error:
             raise InvalidObservation(
                 f"The observation is {type(observation).__name__}, but an array of shape {self.observation_shape} is "
@@ -125,6 +138,11 @@ class Agent:
             raise InvalidObservation(
                 f"The observation has shape {array.shape}, but this agent was trained on {self.observation_shape} "
                 f"({self.name}). Give one flat observation, as smuzero.make_env does; batches are not taken."
+            )
+        if whole and array.dtype != self.observation_dtype:
+            raise InvalidObservation(
+                f"The observation is of {array.dtype}, but this agent was trained on {self.observation_dtype} "
+                f"({self.name}): give what the environment gives, unscaled."
             )
         if not np.isfinite(array).all():
             where = np.flatnonzero(~np.isfinite(array))

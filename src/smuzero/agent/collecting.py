@@ -12,7 +12,7 @@ import numpy as np
 
 from smuzero.actions.masks import policy_mask
 from smuzero.actions.spaces import ActionSpace, decode_each
-from smuzero.agent.acting import Decision
+from smuzero.agent.acting import Decision, Remembered
 from smuzero.envs.pool import Pool
 from smuzero.types import Sequence
 
@@ -92,16 +92,25 @@ class Rows:
 class Collector:
     """Steps a pool with given decisions and keeps what is not yet a whole sequence."""
 
-    def __init__(self, pool: Pool, space: ActionSpace, max_length: int):
+    def __init__(self, pool: Pool, space: ActionSpace, max_length: int, memory_size: int = 0):
+        """`memory_size` is what the network remembers of an episode, in numbers."""
         self._pool, self._space = pool, space
-        self.observation, legal = pool.reset()
+        self._seen, legal = pool.reset()
+        self._memory = np.zeros((pool.num_envs, memory_size), np.float32) if memory_size else None
         self.legal = policy_mask(space, legal)
         self._return = np.zeros(pool.num_envs)
         self._rows = Rows(pool.num_envs, max_length)
 
+    @property
+    def observation(self) -> Any:
+        """What acting starts from: observations, with the network's memory where it has one."""
+        return self._seen if self._memory is None else Remembered(self._seen, self._memory)
+
     def step(self, decision: Decision) -> Collected:
         """Act, record, and hand over the sequences that are complete. `decision` holds NumPy arrays."""
-        before, masks = self.observation, {} if self.legal is None else {"legal": self.legal}
+        before, also = self._seen, {} if self.legal is None else {"legal": self.legal}
+        if self._memory is not None:
+            also["recurrent"] = self._memory
         step = self._pool.step(decode_each(self._space, np.asarray(decision.action)))
         self._rows.record(
             observation=before,
@@ -111,10 +120,12 @@ class Collector:
             words=decision.words,
             visits=decision.visits,
             root_value=decision.value,
-            **masks,
+            **also,
         )
         self._return += step.reward
-        self.observation, self.legal = step.observation, policy_mask(self._space, step.legal)
+        self._seen, self.legal = step.observation, policy_mask(self._space, step.legal)
+        if self._memory is not None:
+            self._memory = np.where(step.is_last[:, None], np.float32(0.0), np.asarray(decision.memory))
 
         complete = self._rows.complete(step.is_last)
         sequences = [self._rows.cut(index, step.next_observation[index]) for index in complete]
@@ -125,7 +136,8 @@ class Collector:
 
     def state(self) -> dict[str, Any]:
         """The pool's state and every unfinished sequence."""
-        return {"pool": self._pool.state(), "return": self._return.copy(), **self._rows.state()}
+        memory = {} if self._memory is None else {"memory": self._memory.copy()}
+        return {"pool": self._pool.state(), "return": self._return.copy(), **memory, **self._rows.state()}
 
     def restore(self, state: dict[str, Any]) -> list[Sequence]:
         """Take a state back.
@@ -136,10 +148,12 @@ class Collector:
         goes_on = self._pool.restore(state["pool"])
         self._rows.restore(state)
         self._return = state["return"].copy()
+        if self._memory is not None:
+            self._memory = np.where(goes_on[:, None], state["memory"], np.float32(0.0))
         lost = []
         for index in np.flatnonzero(~goes_on).tolist():
             if self._rows.length[index]:
                 lost.append(self._rows.cut(index, state["pool"]["observation"][index]))
             self._return[index] = 0.0
-        self.observation, self.legal = self._pool.observation, policy_mask(self._space, self._pool.legal)
+        self._seen, self.legal = self._pool.observation, policy_mask(self._space, self._pool.legal)
         return lost

@@ -8,7 +8,7 @@ the state it is given.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
+from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
 from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
@@ -35,14 +36,22 @@ class LearnerSettings:
     """Rewards in a value target before it is bootstrapped (n)."""
     num_bootstraps: int = 1
     """Consecutive states, from index n on, whose values' mean a return is bootstrapped from; 4 in Go (Appendix B)."""
+    recall_steps: int = 8
+    """Steps that an LSTM is backpropagated through, up to a window's first; without one they mean nothing."""
     discount: float = 0.99
     """γ per environment step."""
     learning_rate: float = 1e-4
-    """Before the first update; falls to 0 along a half cosine."""
+    """Before the first update."""
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    """Half a cosine (Appendix A), or a tenth for every `decay_updates` (MuZero's for Atari)."""
     total_updates: int = 1_000_000
-    """Updates after which the learning rate is 0."""
+    """Updates after which the learning rate is 0, with the cosine."""
+    decay_updates: int = 350_000
+    """Updates in which an exponential schedule falls to a tenth."""
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """Adam with decoupled weight decay (Appendix A), or gradient descent with a momentum of 0.9 (MuZero's)."""
     weight_decay: float = 2e-5
-    """Decoupled decay of the weight matrices, times the learning rate."""
+    """Decay of the weight matrices, times the learning rate; with `sgd` it enters the momentum, as a loss would."""
     max_grad_norm: float | None = None
     """Longer gradients are shortened to this norm; None never does."""
     # Paper: silent on the weights of the terms. Here: 1 each, as MuZero has them without Reanalyse.
@@ -61,9 +70,13 @@ class LearnerSettings:
     a period of 1 with a small rate, such as 0.05."""
 
     def __post_init__(self):
-        for name in ("batch_size", "unroll", "n_step", "num_bootstraps", "total_updates", "target_period"):
+        counts = ("batch_size", "unroll", "n_step", "num_bootstraps", "recall_steps", "total_updates", "target_period")
+        for name in (*counts, "decay_updates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        for name, known in (("schedule", ("cosine", "exponential")), ("optimiser", ("adamw", "sgd"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but can be {' or '.join(map(repr, known))}.")
         for name in ("discount", "target_rate"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1.")
@@ -103,7 +116,12 @@ Update = Callable[[LearnerState, Windows], tuple[LearnerState, dict[str, Array],
 
 
 def learning_rate_schedule(settings: LearnerSettings) -> Callable[[ArrayLike], Array]:
-    """lr = lr_init · ½(1 + cos(π · step / total_updates)), and 0 from there on (Appendix A)."""
+    """lr = lr_init · ½(1 + cos(π · step / total_updates)), and 0 from there on (Appendix A).
+
+    Or lr_init · 0.1^(step / decay_updates), as MuZero's for Atari.
+    """
+    if settings.schedule == "exponential":
+        return lambda step: settings.learning_rate * 0.1 ** (jnp.asarray(step, jnp.float32) / settings.decay_updates)
 
     def schedule(step: ArrayLike) -> Array:
         share = jnp.minimum(jnp.asarray(step, jnp.float32) / settings.total_updates, 1.0)
@@ -113,18 +131,23 @@ def learning_rate_schedule(settings: LearnerSettings) -> Callable[[ArrayLike], A
 
 
 def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay and the cosine schedule (Appendix A)."""
+    """Adam with decoupled weight decay (Appendix A), or gradient descent with momentum and an L2 loss (MuZero)."""
     # Paper: silent on Adam's moments and epsilon. Here: 0.9, 0.999 and 1e-8, as Kingma & Ba.
     # Paper: silent on which parameters decay. Here: matrices only; scales and biases are not pulled to 0.
     # Paper: silent on whether the decay is multiplied by the initial learning rate. Here: as in optax, it is.
-    adamw = optax.adamw(
-        learning_rate_schedule(settings),
-        weight_decay=settings.weight_decay,
-        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
-    )
-    if settings.max_grad_norm is None:
-        return adamw
-    return optax.chain(optax.clip_by_global_norm(settings.max_grad_norm), adamw)
+    schedule, decay = learning_rate_schedule(settings), settings.weight_decay
+    if settings.optimiser == "adamw":
+        steps = [optax.adamw(schedule, weight_decay=decay, mask=are_matrices)]
+    else:
+        steps = [optax.add_decayed_weights(decay, are_matrices), optax.sgd(schedule, momentum=0.9)]
+    if settings.max_grad_norm is not None:
+        steps.insert(0, optax.clip_by_global_norm(settings.max_grad_norm))
+    return steps[0] if len(steps) == 1 else optax.chain(*steps)
+
+
+def are_matrices(params: Params) -> Any:
+    """For each array, whether it is one of weights rather than of scales or biases."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def init_learner(network: Network, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
@@ -157,6 +180,7 @@ def batch_loss(
         predictions = unroll(network, params, window.observation[0], jnp.asarray(window.action))
         return window_losses(network, policy, predictions, target, jnp.asarray(window.words)), predictions
 
+    windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)
     return total_loss(losses, settings.loss_weights, jnp.asarray(windows.weight)), (losses, predictions)
 
@@ -195,9 +219,11 @@ def make_update(
     def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
         check_windows(windows, settings)
         search_key, key = jax.random.split(state.key)
-        fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, windows)
-        windows = windows if fresh is None else with_fresh_policy(windows, fresh)
-        targets = batch_targets(network, settings, state.target_params, windows)
+        seen = with_memories(network, state.target_params, windows)
+        fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, seen)
+        seen = seen if fresh is None else with_fresh_policy(seen, fresh)
+        targets = batch_targets(network, settings, state.target_params, seen)
+        windows = windows._replace(words=seen.words, visits=seen.visits)
         if fresh is not None:
             value = with_fresh_value(targets.value, jnp.asarray(windows.is_step), fresh, fresh_value_weight)
             targets = targets._replace(value=value)

@@ -32,6 +32,8 @@ class Train:
     """All randomness follows from it: the same seed gives the same run."""
     out: Path | None = None
     """The run folder, new or empty; by default one under runs/ named after the run."""
+    dry_run: bool = False
+    """Print what the run would take in memory, and do nothing else."""
     quiet: bool = False
     """Show no progress."""
     config: Annotated[Config, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Config)
@@ -42,15 +44,22 @@ def main(arguments: Sequence[str]) -> int:
     arguments = [SHORT.get(name, name) + equals + value for name, equals, value in map(_parted, arguments)]
     given = parse(Train, "train", arguments, default=defaults(arguments))
     from smuzero.cli.results import trained
-    from smuzero.experiments import api
+    from smuzero.experiments import api, sizes
 
+    overrides = overridden(given.config, arguments)
+    if given.dry_run:
+        found = api.dry_run(given.env, preset=given.preset, frames=given.frames, overrides=overrides)
+        print("\n".join(found.lines()))
+        if complaint := sizes.complaint(found, sizes.machine_memory()):
+            print(complaint)
+        return 0
     agent = api.train(
         given.env,
         preset=given.preset,
         frames=given.frames,
         seed=given.seed,
         out=given.out,
-        overrides=overridden(given.config, arguments),
+        overrides=overrides,
         progress=not given.quiet,
     )
     print(trained(agent))

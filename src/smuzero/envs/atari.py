@@ -12,8 +12,9 @@ al. 2018); `lives=yes` takes the loss of a life for the end of an episode, after
 the same game goes on; `actions=minimal` leaves those that the game uses; `skip`,
 `noops`, `limit` (frames) and `size` are the numbers above.
 
-`planes=yes` adds to every picture a fourth plane, full of the number of the action
-that led to it (0 at the start): divide it by the number of actions. With `stack=32`
+`planes=yes` adds to every picture a fourth plane, full of a/A for the action a of A that
+led to it (0 at the start): as bright as that share of 255, so that it and the picture
+are scaled alike. With `stack=32`
 that is MuZero's input: 32 pictures and 32 action planes, 128 planes in all. `spec.stack`
 tells a replay that it need keep each picture once only.
 
@@ -155,7 +156,7 @@ class Atari(Env):
 
 
 class ActionPlane(Wrapper):
-    """Adds to every picture `[H, W, C]` a plane full of the number of the action that led to it; 0 at the start."""
+    """Adds to every picture `[H, W, C]` a plane full of 255·a/A, a of A the action that led to it; 0 at the start."""
 
     def __init__(self, env: Env):
         super().__init__(env)
@@ -170,7 +171,8 @@ class ActionPlane(Wrapper):
         return step._replace(observation=self._with_plane(step.observation, int(action)))
 
     def _with_plane(self, picture: UInt8[np.ndarray, "H W C"], action: int) -> UInt8[np.ndarray, "H W C+1"]:
-        plane = np.full((*picture.shape[:2], 1), action, np.uint8)
+        space: Any = self.spec.action_space
+        plane = np.full((*picture.shape[:2], 1), round(255 * action / int(space.n)), np.uint8)
         return np.concatenate([picture, plane], axis=-1)
 
 

@@ -25,6 +25,8 @@ class ActionRepeat(Wrapper):
         if repeat < 1:
             raise ValueError(f"action_repeat is {repeat}, but every action is given at least once.")
         self.repeat = repeat
+        # Between two observations a stack moves on by more than one.
+        self.spec = env.spec._replace(stack=1) if repeat > 1 else env.spec
 
     def step(self, action: Any) -> EnvStep:
         reward, frames = 0.0, 0

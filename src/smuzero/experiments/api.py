@@ -9,6 +9,7 @@ action = agent.act(observation)
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from jaxtyping import Float64
 
 from smuzero.agent.agent import Agent
 from smuzero.envs.registry import EnvFactory
-from smuzero.experiments import build, presets, recipe, training
+from smuzero.experiments import build, presets, recipe, sizes, training
 from smuzero.experiments.recipe import Recipe
 from smuzero.runtime import checkpoints, compilation_cache, durable, run_folder
 from smuzero.types import UserError
@@ -63,16 +64,33 @@ def train(
     new or empty, or one under `runs/` named after the run.
 
     Ctrl-C and SIGTERM write a checkpoint and raise KeyboardInterrupt; `resume`
-    goes on from there. Raises UserError for what is wrong with the arguments.
+    goes on from there. Raises UserError for what is wrong with the arguments; a run
+    that cannot fit in this machine's memory warns of it before it begins.
     """
     _check_seed(seed)
     config = presets.compose(preset, env, frames=frames, overrides=overrides)
     compilation_cache.enable()
     with build.open_pool(config, env, seed) as pool:
         made_from = training.make_recipe(env, config, preset, seed, pool)
+        if complaint := sizes.complaint(sizes.measure(made_from), sizes.machine_memory()):
+            warnings.warn(complaint, stacklevel=2)
         path = Path(out) if out is not None else run_folder.default_path(pool.spec.name, preset, seed)
         with run_folder.create(path, made_from.to_json()) as folder:
             return training.carry_out(folder, made_from, env, pool, progress=progress)
+
+
+def dry_run(
+    env: str | EnvFactory,
+    *,
+    preset: str = "quick",
+    frames: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> sizes.Sizes:
+    """What `train` would take in memory with these arguments. One environment is made, and nothing else."""
+    config = presets.compose(preset, env, frames=frames, overrides=overrides)
+    one = dataclasses.replace(config, acting=dataclasses.replace(config.acting, num_envs=1, num_workers=0))
+    with build.open_pool(one, env, seed=0) as pool:
+        return sizes.measure(training.make_recipe(env, config, preset, 0, pool))
 
 
 def resume(

@@ -20,11 +20,15 @@ from smuzero.envs.registry import EnvFactory
 from smuzero.evaluation.episodes import play_episodes
 from smuzero.experiments.boards import BoardGames, board_parts, model_discount, play_random
 from smuzero.experiments.config import Config, InvalidSetting
+from smuzero.experiments.domain_presets import with_options
 from smuzero.experiments.recipe import Recipe
 from smuzero.networks.boards import make_board_network
+from smuzero.networks.mixed import mixed_input
 from smuzero.networks.model import Network, Params, make_network
+from smuzero.networks.pixels import make_pixel_network
 from smuzero.replay.buffer import Buffer
 from smuzero.runtime.local import Parts
+from smuzero.types import Part
 
 MOST_EVALUATION_ENVS = 20
 """Evaluation episodes that are played at once."""
@@ -35,15 +39,22 @@ def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool | BoardG
     if isinstance(env, str) and boards.is_board(env):
         return BoardGames(env)
     acting = config.acting
+    env = with_options(env, acting.env_options)
     return make_pool(env, acting.num_envs, seed, acting.action_repeat, acting.num_workers)
 
 
 def build_network(
-    config: Config, observation_shape: tuple[int, ...], space: spaces.ActionSpace
+    config: Config,
+    observation_shape: tuple[int, ...],
+    space: spaces.ActionSpace,
+    *,
+    is_board: bool = False,
+    parts: tuple[Part, ...] = (),
 ) -> tuple[Policy, Network]:
-    """The kind of policy that suits the actions, and the network for both.
+    """The kind of policy that suits the actions, and the network that suits both it and the observations.
 
-    Raises InvalidSetting where the actions are too many for what is asked of them.
+    Planes of a board keep their points, pictures are scaled down, all else is one vector. Raises InvalidSetting
+    where the actions are too many for what is asked of them, or an LSTM has no place.
     """
     try:
         policy = make_policy(space, config.acting.structure)
@@ -51,15 +62,32 @@ def build_network(
             policy.enumerate_words()
     except ValueError as error:
         raise InvalidSetting(str(error)) from error
-    if len(observation_shape) == 3:
+    if config.network.lstm and (is_board or len(observation_shape) == 3):
+        raise InvalidSetting("network.lstm is true, but boards and pictures have no input block to put an LSTM behind.")
+    if is_board:
         return policy, make_board_network(config.network, observation_shape, policy)
-    return policy, make_network(config.network, observation_shape, policy)
+    if len(observation_shape) == 3:
+        return policy, make_pixel_network(config.network, observation_shape, policy)
+    if not parts:
+        return policy, make_network(config.network, observation_shape, policy)
+    (size,) = observation_shape
+
+    def make_input(rngs: Any) -> Any:
+        return mixed_input(config.network, size, parts, rngs)
+
+    return policy, make_network(config.network, observation_shape, policy, make_input)
+
+
+def network_of(recipe: Recipe) -> tuple[Policy, Network]:
+    """Policy and network of a run. Raises InvalidSetting."""
+    is_board = boards.is_board(recipe.env_name)
+    return build_network(recipe.config, recipe.observation_shape, recipe.space, is_board=is_board, parts=recipe.parts)
 
 
 def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) -> Parts:
     """Everything a run is made of, before its first step. Starts the pool's first episodes."""
     config, seed = recipe.config, recipe.seed
-    policy, network = build_network(config, recipe.observation_shape, recipe.space)
+    policy, network = network_of(recipe)
     greedy = greedy_act(config, policy, network)
     if isinstance(pool, BoardGames):
         return board_parts(recipe, pool, policy, network, greedy, build_update(config, policy, network))
@@ -68,8 +96,8 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
         return play_in(env, config, recipe.space, greedy, params, episodes, seed)
 
     return Parts(
-        collector=Collector(pool, recipe.space, config.replay.max_length),
-        replay=Buffer(config.replay, seed),
+        collector=Collector(pool, recipe.space, config.replay.max_length, network.memory_size),
+        replay=Buffer(config.replay, seed, recipe.stack),
         learner=init_learner(network, config.learner, jax.random.key(seed)),
         update=build_update(config, policy, network),
         act=make_act(
@@ -91,13 +119,13 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
 
 def learner_template(recipe: Recipe) -> LearnerState:
     """Shapes and dtypes of the learner's state, with nothing computed."""
-    _, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    _, network = network_of(recipe)
     return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
 
 
 def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agent:
     """The agent of a run's folder, for use."""
-    policy, network = build_network(recipe.config, recipe.observation_shape, recipe.space)
+    policy, network = network_of(recipe)
     return Agent(
         network,
         policy,
@@ -106,6 +134,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
         search=recipe.config.search,
         discount=model_discount(recipe.config),
         observation_shape=recipe.observation_shape,
+        observation_dtype=np.dtype(recipe.observation_dtype),
         seed=seed,
         name=recipe.env_name,
         folder=folder,
@@ -134,7 +163,8 @@ def play_in(
     """
     if isinstance(env, str) and boards.is_board(env):
         return play_random(boards.make_board(env), act, params, episodes, seed)
+    env = with_options(env, config.acting.env_options)
     # Another seed than the training environments have, or the first episodes would be theirs.
     pool_seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
     with make_pool(env, min(episodes, MOST_EVALUATION_ENVS), pool_seed, config.acting.action_repeat) as pool:
-        return play_episodes(act, params, pool, space, episodes, seed)
+        return play_episodes(act, params, pool, space, episodes, seed, config.network.memory_size)

@@ -32,6 +32,8 @@ class ActingSettings:
 
     num_envs: int = 16
     """Environments acting together; the batch of the acting search."""
+    env_options: str = ""
+    """Options that are added to the environment's id where it does not have them itself, such as stack=4."""
     num_workers: int = 0
     """Worker processes the environments are spread over; 0 steps them in this process."""
     action_repeat: int = 1

@@ -13,6 +13,7 @@ from typing import Any
 from smuzero.envs.boards import is_board
 from smuzero.experiments.board_presets import SIZES, board_changes
 from smuzero.experiments.config import Config, InvalidSetting, changed
+from smuzero.experiments.domain_presets import domain_changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,9 @@ def compose(
     chosen = PRESETS[preset]
     of_game = board_changes(preset, env) if isinstance(env, str) and is_board(env) else {}
     # What makes control quick does not carry over: where a preset has sizes for boards, they are all there is.
-    changes = {} if of_game and preset in SIZES else {**chosen.changes, **chosen.families.get(family_of(env), {})}
+    family = family_of(env)
+    of_family = {**chosen.families.get(family, {}), **domain_changes(preset, family)}
+    changes = {} if of_game and preset in SIZES else {**chosen.changes, **of_family}
     config = changed(Config(), {**changes, **of_game})
     config = changed(config, overrides)
     if DERIVED in overrides:

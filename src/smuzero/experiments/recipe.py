@@ -10,6 +10,7 @@ from smuzero.actions.spaces import ActionSpace, BinnedBox, Composite, Discrete, 
 from smuzero.experiments import config as settings
 from smuzero.experiments.config import Config
 from smuzero.runtime.durable import DamagedFile
+from smuzero.types import Part
 
 FORMAT = 1
 
@@ -28,6 +29,12 @@ class Recipe:
     config: Config
     observation_shape: tuple[int, ...]
     space: ActionSpace
+    observation_dtype: str = "float32"
+    """NumPy's name of it. What is not a float stays what it is up to the network."""
+    parts: tuple[Part, ...] = ()
+    """Of what an observation is made, where it is several arrays in one."""
+    stack: int = 1
+    """How many things an observation shows, each of which the replay stores once."""
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values."""
@@ -38,6 +45,9 @@ class Recipe:
             "seed": self.seed,
             "preset": self.preset,
             "observation_shape": list(self.observation_shape),
+            "observation_dtype": self.observation_dtype,
+            "observation_stack": self.stack,
+            "observation_parts": [[part.name, list(part.shape), part.dtype.name] for part in self.parts],
             "action_space": _space_to_json(self.space),
             "settings": settings.to_json(self.config),
         }
@@ -58,6 +68,11 @@ def from_json(value: Mapping[str, Any], where: object) -> Recipe:
             config=settings.from_json(value["settings"]),
             observation_shape=tuple(value["observation_shape"]),
             space=_space(value["action_space"]),
+            observation_dtype=np.dtype(value.get("observation_dtype", "float32")).name,
+            stack=value.get("observation_stack", 1),
+            parts=tuple(
+                Part(name, tuple(shape), np.dtype(dtype)) for name, shape, dtype in value.get("observation_parts", [])
+            ),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DamagedFile(f"{where} is no configuration of a run ({error!r}): it was changed by hand.") from error

@@ -45,6 +45,9 @@ def make_recipe(env: str | EnvFactory, config: Config, preset: str, seed: int, p
         preset=preset,
         config=config,
         observation_shape=pool.spec.observation_shape,
+        observation_dtype=pool.spec.observation_dtype.name,
+        parts=pool.spec.parts,
+        stack=pool.spec.stack,
         space=spaces.from_gymnasium(pool.spec.action_space, config.acting.bins, config.acting.head),
     )
 

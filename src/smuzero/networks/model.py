@@ -13,6 +13,7 @@ minimum and maximum. Paper: silent on latents of fully connected networks. Here:
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
-from smuzero.networks import heads, towers
+from smuzero.networks import heads, recurrent, towers
 from smuzero.operators.scalars import Support
 
 Params = Any
@@ -40,6 +41,10 @@ class NetworkSettings:
     """Hidden units of every layer, and the length of a latent."""
     num_blocks: int = 10
     """Residual blocks of two layers, in the representation and again in the dynamics."""
+    lstm: bool = False
+    """An LSTM between the input block and the tower, for what one observation does not show (Real-World RL)."""
+    picture_blocks: tuple[int, int, int] = (2, 3, 3)
+    """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -52,7 +57,9 @@ class NetworkSettings:
     """Squash values by MuZero's h before they are binned."""
     reward_bins: int = 51
     reward_range: tuple[float, float] = (-1.0, 1.0)
-    """First and last reward bin."""
+    """First and last reward bin; in units of h(reward) with `reward_transform`."""
+    reward_transform: bool = False
+    """Squash rewards by MuZero's h too, as for Atari."""
 
     def __post_init__(self):
         if self.width < 1 or self.num_blocks < 0:
@@ -60,6 +67,8 @@ class NetworkSettings:
                 f"A network of width {self.width} with {self.num_blocks} blocks was asked for, but the width must "
                 "be at least 1 and blocks at least 0. The paper uses width 512 and 10 blocks."
             )
+        if min(self.picture_blocks) < 0:
+            raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -70,12 +79,17 @@ class NetworkSettings:
             )
 
     @property
+    def memory_size(self) -> int:
+        """Length of what the network remembers from one observation to the next; 0 without an LSTM."""
+        return 2 * self.width if self.lstm else 0
+
+    @property
     def value_support(self) -> Support:
         return Support(*self.value_range, self.value_bins, self.value_transform)
 
     @property
     def reward_support(self) -> Support:
-        return Support(*self.reward_range, self.reward_bins)
+        return Support(*self.reward_range, self.reward_bins, self.reward_transform)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +108,11 @@ class Network:
     """What the value logits stand for."""
     reward_support: Support
     """What the reward logits stand for."""
+    recall: Callable[[Params, Float[Array, " m"], Num[Array, "..."]], Float[Array, " m"]] | None = None
+    """params, memory, observation -> memory, which `represent` then takes in place of the observation; None where
+    nothing is remembered (`smuzero.networks.recurrent`)."""
+    memory_size: int = 0
+    """m; an episode starts with zeros."""
 
 
 def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -110,10 +129,10 @@ def make_bound(settings: NetworkSettings, rngs: nnx.Rngs) -> Callable[[Array], A
 
 
 class Representation(nnx.Module):
-    """Input block, then the tower."""
+    """What embeds an observation (Appendix A's input block, or another), then the tower."""
 
-    def __init__(self, settings: NetworkSettings, observation_size: int, *, rngs: nnx.Rngs):
-        self.input = towers.InputBlock(observation_size, settings.width, rngs=rngs)
+    def __init__(self, settings: NetworkSettings, embed: nnx.Module, *, rngs: nnx.Rngs):
+        self.input: Any = embed
         self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
         self.bound = make_bound(settings, rngs)
 
@@ -157,18 +176,31 @@ class ConditionedDynamics(nnx.Module):
         return latent, self.reward(latent + self.reward_action(action))
 
 
-def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], policy: Policy) -> Network:
-    """The fully connected network of Appendix A for observations of one shape, flattened, and one policy."""
-    size = 1
-    for length in observation_shape:
-        size *= length
+def make_network(
+    settings: NetworkSettings,
+    observation_shape: tuple[int, ...],
+    policy: Policy,
+    make_input: Callable[[nnx.Rngs], nnx.Module] | None = None,
+) -> Network:
+    """The fully connected network of Appendix A for observations of one shape, flattened, and one policy.
+
+    `make_input` makes another module to embed an observation as a vector of `settings.width`.
+    """
+    size = math.prod(observation_shape)
+    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, rngs=rngs))
     outputs = policy.num_logits + settings.value_bins
     kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
+
+    def represented(rngs: nnx.Rngs) -> dict[str, nnx.Module]:
+        if not settings.lstm:
+            return {"represent": Representation(settings, make_input(rngs), rngs=rngs)}
+        memory = recurrent.Memory(make_input(rngs), settings.width, rngs=rngs)
+        return {"recall": memory, "represent": Representation(settings, recurrent.Recollection(), rngs=rngs)}
 
     def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:
         rngs = nnx.Rngs(key)
         return {
-            "represent": Representation(settings, size, rngs=rngs),
+            **represented(rngs),
             "dynamics": kind(settings, policy, rngs=rngs),
             "predict": heads.Head(settings.width, outputs, rngs=rngs),
         }
@@ -195,4 +227,16 @@ def make_network(settings: NetworkSettings, observation_shape: tuple[int, ...], 
         policy_logits, value_logits = jnp.split(module(params, "predict")(latent), [policy.num_logits])
         return policy_logits, value_logits
 
-    return Network(init, represent, dynamics, predict, settings.value_support, settings.reward_support)
+    def recall(params: Params, memory: Array, observation: Array) -> Array:
+        return module(params, "recall")(memory, observation)
+
+    return Network(
+        init,
+        represent,
+        dynamics,
+        predict,
+        settings.value_support,
+        settings.reward_support,
+        recall if settings.lstm else None,
+        settings.memory_size,
+    )

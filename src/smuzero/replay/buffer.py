@@ -60,8 +60,9 @@ class Buffer:
     decides the shapes. `len()` is the number of steps stored.
     """
 
-    def __init__(self, settings: ReplaySettings, seed: int):
-        self.settings = settings
+    def __init__(self, settings: ReplaySettings, seed: int, stack: int = 1):
+        """`stack` is the environment's: of so many things that an observation shows, each is stored once."""
+        self.settings, self._stack = settings, stack
         self._generator = np.random.default_rng(seed)
         self._clear()
 
@@ -90,9 +91,9 @@ class Buffer:
         shapes than the first one added.
         """
         settings = self.settings
-        sequence = storage.checked(sequence, settings.max_length, self._stored)
+        sequence = storage.checked(sequence, settings.max_length, self._stored, self._stack)
         if self._stored is None:
-            self._stored = storage.allocate(sequence, settings.max_sequences, settings.max_length)
+            self._stored = storage.allocate(sequence, settings.max_sequences, settings.max_length, self._stack)
         slot, num_steps = self._next_slot, len(sequence.action)
         storage.write(self._stored, slot, sequence)
         self._length[slot] = num_steps
@@ -102,8 +103,10 @@ class Buffer:
         mass = np.where(step < num_steps, self._highest_priority**settings.priority_exponent, 0.0)
         self._tree.set(slot * settings.max_length + step, mass)
 
-    def sample(self, batch: int, unroll: int, n_step: int) -> Windows:
+    def sample(self, batch: int, unroll: int, n_step: int, history: int = 0) -> Windows:
         """Draw B windows for an unroll of U steps and n-step targets.
+
+        `history` observations before them come along where a network's memory is stored.
 
         The draw is stratified, as by Schaul et al. (Appendix B.2.1): one step
         from each of B equal parts of the total, so a batch is ordered by slot.
@@ -124,6 +127,7 @@ class Buffer:
             other_leaf=self._uniform_leaves((batch, unroll)),
             n_step=n_step,
             weight=self._importance_weights(leaf),
+            history=history,
             index=self._generation[leaf // self.settings.max_length] * self._tree.num_leaves + leaf,
         )
 
@@ -189,8 +193,11 @@ class Buffer:
         self._clear()
         length = np.asarray(state["length"], np.int64)
         if len(length):
-            rows = {name: np.asarray(state[name]) for name in Sequence._fields}
-            self._stored = storage.allocate(Sequence(**rows), self.settings.max_sequences, self.settings.max_length)
+            nothing = np.zeros((length.sum(), 0), np.float32)  # before memories were stored there were none
+            rows = {name: np.asarray(state.get(name, nothing)) for name in Sequence._fields}
+            self._stored = storage.allocate(
+                Sequence(**rows), self.settings.max_sequences, self.settings.max_length, self._stack
+            )
             storage.unpack(self._stored, length, rows)
         self._length[: len(length)] = length
         self._generation[: len(length)] = state["generation"]

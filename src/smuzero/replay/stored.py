@@ -4,10 +4,16 @@
 `[S, L + 1, ...]`): a shorter sequence leaves the end of its slot unused. The
 arrays are made of untouched zeros, so the operating system hands out memory only
 as sequences arrive.
+
+Where an observation shows the last few things seen, one behind the other (a stack of
+pictures), each of them is stored once: observations are then `[S, L + stack, ...]`,
+as a sequence begins with the stack's earlier ones.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int, Num
 
 from smuzero.types import Sequence
 
@@ -18,20 +24,32 @@ _DTYPES = {
     "visits": np.float32,
     "root_value": np.float32,
     "legal": np.bool_,
+    "recurrent": np.float32,
 }
 """Observations and actions keep the dtype in which they first come."""
 
-_NUM_AXES = {"action": 2, "reward": 1, "discount": 1, "words": 3, "visits": 2, "root_value": 1, "legal": 2}
+_NUM_AXES = {
+    "action": 2,
+    "reward": 1,
+    "discount": 1,
+    "words": 3,
+    "visits": 2,
+    "root_value": 1,
+    "legal": 2,
+    "recurrent": 2,
+}
 
 
-def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Sequence:
-    """The sequence as arrays in the dtypes of the replay.
+def checked(sequence: Sequence, max_length: int, stored: Sequence | None, stack: int = 1) -> Sequence:
+    """The sequence as arrays in the dtypes of the replay, each of `stack` things that an observation shows once.
 
     Raises ValueError for a sequence that contradicts itself, is empty or longer
     than `max_length`, or whose rows have other shapes than those `stored`.
     """
     if sequence.legal is None:
         sequence = sequence._replace(legal=np.ones((len(sequence.action), 0), np.bool_))
+    if sequence.recurrent is None:
+        sequence = sequence._replace(recurrent=np.zeros((len(sequence.action), 0), np.float32))
     arrays = {name: _converted(name, np.asarray(field)) for name, field in sequence._asdict().items()}
     sequence = Sequence(**arrays)
     num_steps = len(sequence.action)
@@ -57,9 +75,26 @@ def checked(sequence: Sequence, max_length: int, stored: Sequence | None) -> Seq
             f"discount is 0 at step {np.argmin(sequence.discount[:-1] != 0)} of {num_steps}, but a termination ends "
             "the sequence: only the last discount may be 0. Add every episode as sequences of its own."
         )
+    if stack > 1:
+        sequence = sequence._replace(observation=unstacked(sequence.observation, stack))
     if stored is not None:
         _check_same_rows(sequence, stored)
     return sequence
+
+
+def unstacked(observation: Num[np.ndarray, "R ..."], stack: int) -> Num[np.ndarray, "R2 ..."]:
+    """What R successive observations show, each thing once: R + stack - 1 of them.
+
+    Raises ValueError where an observation does not show what those before it did.
+    """
+    size = observation.shape[-1] // stack
+    if not np.array_equal(observation[1:, ..., :-size], observation[:-1, ..., size:]):
+        raise ValueError(
+            f"The observations are no stack of {stack}: each should show what the one before it did, but for its "
+            "oldest part. An environment that steps several times in between has a spec.stack of 1."
+        )
+    before = [observation[:1, ..., size * place : size * (place + 1)] for place in range(stack - 1)]
+    return np.concatenate([*before, observation[..., -size:]])
 
 
 def _converted(name: str, array: np.ndarray) -> np.ndarray:
@@ -83,13 +118,13 @@ def _check_same_rows(sequence: Sequence, stored: Sequence) -> None:
             )
 
 
-def allocate(rows_like: Sequence, max_sequences: int, max_length: int) -> Sequence:
+def allocate(rows_like: Sequence, max_sequences: int, max_length: int, stack: int = 1) -> Sequence:
     """Empty storage for sequences `[T, ...]` whose rows are like those of `rows_like`.
 
     Raises MemoryError, with the size asked for, if the machine refuses it.
     """
     shapes = {
-        name: (max_sequences, max_length + (name == "observation"), *field.shape[1:])
+        name: (max_sequences, max_length + stack * (name == "observation"), *field.shape[1:])
         for name, field in rows_like._asdict().items()
     }
     dtypes = {name: field.dtype for name, field in rows_like._asdict().items()}
@@ -112,14 +147,22 @@ def write(stored: Sequence, slot: int, sequence: Sequence) -> None:
 
 def packed(stored: Sequence, length: Int[np.ndarray, " F"]) -> dict[str, np.ndarray]:
     """The first F slots without their unused ends, one after the other; `length` is in steps."""
-    return {name: array[: len(length)][_used(name, length, array.shape[1])] for name, array in stored._asdict().items()}
+    return {name: array[: len(length)][used] for name, array, used in _used(stored, length)}
 
 
 def unpack(stored: Sequence, length: Int[np.ndarray, " F"], rows: dict[str, np.ndarray]) -> None:
     """Write the result of `packed` back into the first F slots."""
+    for name, array, used in _used(stored, length):
+        array[: len(length)][used] = rows[name]
+
+
+def stack_of(stored: Sequence) -> int:
+    """How many things an observation shows."""
+    return stored.observation.shape[1] - stored.action.shape[1]
+
+
+def _used(stored: Sequence, length: Int[np.ndarray, " F"]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Each field's name, array, and which rows `[F, size]` of its first slots hold something."""
     for name, array in stored._asdict().items():
-        array[: len(length)][_used(name, length, array.shape[1])] = rows[name]
-
-
-def _used(name: str, length: Int[np.ndarray, " F"], size: int) -> Bool[np.ndarray, "F size"]:
-    return np.arange(size) < (length + (name == "observation"))[:, None]
+        end = length + stack_of(stored) * (name == "observation")
+        yield name, array, np.arange(array.shape[1]) < end[:, None]

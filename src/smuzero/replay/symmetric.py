@@ -27,9 +27,9 @@ class SymmetricBuffer(Buffer):
         super().__init__(settings, seed)
         self._source, self._action = source, action
 
-    def sample(self, batch: int, unroll: int, n_step: int) -> Windows:
+    def sample(self, batch: int, unroll: int, n_step: int, history: int = 0) -> Windows:
         """As `Buffer.sample`, turned."""
-        windows = super().sample(batch, unroll, n_step)
+        windows = super().sample(batch, unroll, n_step, history)
         return turned(windows, self._source, self._action, self._generator.integers(len(self._source), size=batch))
 
 

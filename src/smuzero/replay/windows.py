@@ -9,6 +9,7 @@ and `is_terminal` say what of it may be learned (`smuzero.types.Windows`).
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from smuzero.replay.stored import stack_of
 from smuzero.types import Sequence, Windows
 
 
@@ -20,11 +21,13 @@ def gather(
     n_step: int,
     weight: Float32[np.ndarray, " B"],
     index: Int64[np.ndarray, " B"],
+    history: int = 0,
 ) -> Windows:
     """The windows that start at the given leaves (slot · L + step), by one gather for each field.
 
     `length` is the number of steps in each slot. Past the end of its sequence a
-    window takes the actions of `other_leaf`.
+    window takes the actions of `other_leaf`. `history` is how many observations before
+    it come along where memories are stored.
     """
     unroll = other_leaf.shape[1]
     slot, start = np.divmod(leaf, stored.action.shape[1])
@@ -41,7 +44,7 @@ def gather(
     # Paper: silent on the actions after an episode's end. Here: those of other stored steps, as MuZero's absorbing
     # states must hold for any action.
     return Windows(
-        observation=_take(stored.observation, _rows(stored.observation, slot, np.minimum(step, end))),
+        observation=_observed(stored, slot, np.minimum(step, end)),
         action=_take(stored.action, np.where(is_step[:, in_unroll], row[:, in_unroll], other_leaf)),
         reward=_take_steps(stored.reward, row[:, in_return], is_step[:, in_return], 0),
         discount=_take_steps(stored.discount, row[:, in_return], is_step[:, in_return], 1),
@@ -52,8 +55,33 @@ def gather(
         root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
         weight=weight,
         index=index,
+        **_remembered(stored, slot, start, history),
         legal=_legal(stored, row[:, at_root], is_step[:, at_root]),
     )
+
+
+def _observed(stored: Sequence, slot: Int64[np.ndarray, "B 1"], step: Int64[np.ndarray, "B T"]) -> np.ndarray:
+    """The observations at these steps, what each shows put together again."""
+    rows, stack = _rows(stored.observation, slot, step), stack_of(stored)
+    if stack == 1:
+        return _take(stored.observation, rows)
+    shown = np.moveaxis(_take(stored.observation, rows[..., None] + np.arange(stack)), 2, -2)
+    return shown.reshape(*shown.shape[:-2], -1)
+
+
+def _remembered(
+    stored: Sequence, slot: Int64[np.ndarray, "B 1"], start: Int64[np.ndarray, " B"], history: int
+) -> dict[str, np.ndarray]:
+    """The fields of a window that lead up to it; none where no memory is stored."""
+    if stored.recurrent is None or stored.recurrent.shape[-1] == 0:
+        return {}
+    step = start[:, None] + np.arange(-history, 0)
+    first = np.maximum(start - history, 0)
+    return {
+        "history": _observed(stored, slot, np.maximum(step, 0)),
+        "is_history": step >= 0,
+        "recurrent": _take(stored.recurrent, _rows(stored.recurrent, slot[:, 0], first)),
+    }
 
 
 def _legal(stored: Sequence, rows: np.ndarray, is_step: np.ndarray) -> np.ndarray | None:

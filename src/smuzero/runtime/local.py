@@ -193,7 +193,7 @@ class LocalRun:
         due = self._updates_due()
         sizes = self._learner_settings
         for _ in range(due):
-            windows = self.parts.replay.sample(sizes.batch_size, sizes.unroll, sizes.reach)
+            windows = self.parts.replay.sample(sizes.batch_size, sizes.unroll, sizes.reach, sizes.recall_steps - 1)
             self.learner, metrics, priorities = self.parts.update(self.learner, windows)
             self._unsettled.append((windows.index, priorities))
             self._unlogged.add_update(metrics)

@@ -1,0 +1,101 @@
+"""What the domains of Sections 6.2 to 6.4 change in a preset, by the family of the environment.
+
+`paper` is Appendix A's for the control suite from pixels, the CMU humanoid and
+Real-World RL, and MuZero's for Atari (Appendix C); `quick` has sizes for two CPU
+cores. docs/environments.md explains them. Departure from Appendix C: MuZero's
+temperature of acting falls to a half and a quarter as learning goes on; here it stays 1.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from smuzero.envs.boards import is_board
+
+# Paper: silent on the network for pixels. Here: the planes and blocks of MuZero's for Atari.
+_TOWER = {"network.width": 256, "network.num_blocks": 16}
+
+_ATARI_MODEL = {
+    "acting.env_options": "planes=yes,stack=32",
+    **_TOWER,
+    "network.value_bins": 601,
+    "network.value_range": (-300.0, 300.0),
+    "network.value_transform": True,
+    "network.reward_bins": 601,
+    "network.reward_range": (-300.0, 300.0),
+    "network.reward_transform": True,
+    "learner.discount": 0.997,
+    "learner.n_step": 10,
+}
+
+_SMALL = {
+    "network.width": 32,
+    "network.num_blocks": 1,
+    "network.picture_blocks": (0, 0, 1),
+    "reanalyse.num_samples": 6,
+    "reanalyse.num_simulations": 6,
+    "learner.batch_size": 32,
+    "learner.learning_rate": 5e-4,
+    "run.frames_per_update": 4.0,
+}
+
+DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
+    "paper": {
+        "dmc-pixels": _TOWER,
+        "cmu": {},
+        "rwrl": {"acting.env_options": "stack=4", "network.lstm": True, "learner.recall_steps": 8},
+        "atari": {
+            **_ATARI_MODEL,
+            # Figure 3 has 2, 3 and 5 samples, and all 18 actions. Here: the most samples.
+            "search.num_samples": 5,
+            "search.noise_concentration": 0.25,
+            "learner.optimiser": "sgd",
+            "learner.schedule": "exponential",
+            "learner.learning_rate": 0.05,
+            "learner.decay_updates": 350_000,
+            "learner.weight_decay": 1e-4,
+            "replay.max_sequences": 125_000,
+            "replay.max_length": 200,
+            # Paper: silent on the frames for Ms. Pacman. Here: MuZero's 20 billion for its million updates.
+            "run.frames": 20_000_000_000,
+            "run.frames_per_update": 20_000.0,
+            "run.evaluate_every": 100_000_000,
+            "run.checkpoint_every": 100_000_000,
+            "run.evaluation_episodes": 100,
+        },
+    },
+    "quick": {
+        "dmc-pixels": {**_SMALL, "replay.max_sequences": 1000},
+        "cmu": {"network.picture_blocks": (0, 0, 0), "learner.batch_size": 64},
+        "rwrl": {"acting.env_options": "stack=4", "network.lstm": True},
+        "atari": {
+            **_SMALL,
+            # Scores of a few thousand: h(3600) is 62.
+            "acting.env_options": "planes=yes,stack=4",
+            "network.value_bins": 61,
+            "network.value_range": (-60.0, 60.0),
+            "network.value_transform": True,
+            "network.reward_range": (-50.0, 50.0),
+            "network.reward_transform": True,
+            "learner.discount": 0.997,
+            "learner.n_step": 10,
+            "search.num_samples": 5,
+            "search.noise_concentration": 0.25,
+            "replay.max_sequences": 1000,
+            "run.frames_per_update": 8.0,
+        },
+    },
+}
+
+
+def domain_changes(preset: str, family: str) -> dict[str, Any]:
+    """The settings that a family changes in a preset, by dotted names; a preset that has none for it changes none."""
+    return dict(DOMAINS.get(preset, {}).get(family, {}))
+
+
+def with_options(env: Any, options: str) -> Any:
+    """An environment's id with these options too, where it does not have them itself; anything but an id as it is."""
+    if not isinstance(env, str) or not options or is_board(env):
+        return env
+    name, *given = env.split(",")
+    own = {item.partition("=")[0] for item in given}
+    return ",".join([name, *given, *(item for item in options.split(",") if item.partition("=")[0] not in own)])
