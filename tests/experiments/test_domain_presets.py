@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from smuzero.experiments import build, presets, recipe, sizes, training
+from smuzero.cli import train as cli_train
+from smuzero.experiments import api, build, presets, recipe, sizes, training
 from smuzero.experiments.domain_presets import DOMAINS, domain_changes, with_options
 
 TINY = {
@@ -124,3 +125,31 @@ def test_sizes_are_those_of_what_a_run_allocates():
     assert sizes.complaint(found, found.total) is None
     assert "replay" in (sizes.complaint(found._replace(replay=10**12), 10**9) or "")
     assert sizes.readable(1.5e9) == "1.5 GB" and sizes.readable(9e14) == "900.0 TB"
+
+
+def test_a_run_with_an_lstm_goes_on_after_a_resume_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+    pytest.importorskip("dm_control")
+    # Whole episodes of 1000 steps say nothing of what a resume carries.
+    monkeypatch.setattr(build, "play_in", lambda *_: np.zeros(1))
+    env, overrides = (
+        ENVIRONMENTS["rwrl"],
+        {**TINY, "run.learn_after": 10, "run.frames_per_update": 8, "learner.total_updates": 20},
+    )
+
+    def train(frames, name):
+        return api.train(env, preset="paper", frames=frames, out=tmp_path / name, overrides=overrides, progress=False)
+
+    whole = train(80, "whole")
+    train(40, "halves")
+    resumed = api.resume(tmp_path / "halves", frames=80, progress=False)
+    jax.tree.map(np.testing.assert_array_equal, whole.params, resumed.params)
+    assert whole.network.memory_size == 8
+
+
+def test_a_dry_run_prints_sizes_and_makes_no_folder(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("dm_control")
+    monkeypatch.chdir(tmp_path)
+    assert cli_train.main(["rwrl:walker.walk/easy", "--preset", "paper", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("parameters", "learner", "replay", "trees", "batch"))
+    assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ def _make_sequence(
         visits=rng.integers(1, 50, (num_steps, num_samples), dtype=np.int32).astype(np.float32),
         root_value=rng.normal(size=num_steps).astype(np.float32),
         legal=rng.random((num_steps, 4)) < 0.7,
-        recurrent=np.zeros((num_steps, 0), np.float32),
+        recurrent=rng.normal(size=(num_steps, 5)).astype(np.float32),
     )
 
 

@@ -24,7 +24,7 @@ def test_windows_are_those_of_a_replay_that_stores_every_observation_whole(make_
             buffer.add(make_stacked(make_sequence, number, num_steps))
     again = Buffer(ReplaySettings(3, 8), 1, STACK)
     again.restore(once.state())
-    one, other, third = (buffer.sample(32, 2, 2) for buffer in (once, whole, again))
+    one, other, third = (buffer.sample(32, 2, 2, 2) for buffer in (once, whole, again))
     assert one.observation.dtype == np.uint8 and one.observation.shape == (32, 5, 2, 2, 3)
     for field, expected, restored in zip(one, other, third, strict=True):
         np.testing.assert_array_equal(field, expected)

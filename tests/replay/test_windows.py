@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from smuzero.replay.buffer import Buffer, ReplaySettings
 from smuzero.types import Windows
 
+HISTORY = 2
+
 
 def naive_window(sequence, start, unroll, n_step):
     """One window, row by row; actions past the end are None."""
@@ -26,6 +28,10 @@ def naive_window(sequence, start, unroll, n_step):
             rows["visits"].append(sequence.visits[t] if inside else np.zeros_like(sequence.visits[0]))
             rows["root_value"].append(sequence.root_value[t] if inside else 0)
             rows["legal"].append(sequence.legal[t] if inside else np.ones(4, bool))
+    for t in range(start - HISTORY, start):
+        rows["is_history"].append(t >= 0)
+        rows["history"].append(sequence.observation[max(t, 0)])
+    rows["recurrent"] = sequence.recurrent[max(start - HISTORY, 0)]
     rows["is_terminal"] = sequence.discount[-1] == 0
     return rows
 
@@ -46,7 +52,7 @@ def test_windows_are_those_cut_out_row_by_row(make_sequence, lengths, max_sequen
         buffer.add(sequence)
     kept = set(range(len(added))[-max_sequences:])
     batch = 8
-    windows = buffer.sample(batch, unroll, n_step)
+    windows = buffer.sample(batch, unroll, n_step, HISTORY)
     for b in range(batch):
         number, start = windows.observation[b, 0].astype(int)
         assert number in kept
@@ -66,7 +72,7 @@ def test_windows_are_those_cut_out_row_by_row(make_sequence, lengths, max_sequen
 def test_windows_have_the_shapes_and_dtypes_of_the_types_module(make_sequence):
     buffer = Buffer(ReplaySettings(max_sequences=2, max_length=9), 0)
     buffer.add(make_sequence(0, 9))
-    windows = buffer.sample(6, 4, 3)
+    windows = buffer.sample(6, 4, 3, 2)
     assert {name: (field.shape, field.dtype.name) for name, field in windows._asdict().items()} == {
         "observation": ((6, 8, 2), "float32"),
         "action": ((6, 4, 2), "int32"),
@@ -80,6 +86,9 @@ def test_windows_have_the_shapes_and_dtypes_of_the_types_module(make_sequence):
         "weight": ((6,), "float32"),
         "index": ((6,), "int64"),
         "legal": ((6, 5, 4), "bool"),
+        "history": ((6, 2, 2), "float32"),
+        "is_history": ((6, 2), "bool"),
+        "recurrent": ((6, 5), "float32"),
     }
 
 
@@ -133,8 +142,9 @@ def test_actions_past_the_end_are_uniform_over_all_stored_steps(make_sequence, c
     assert (np.abs(counts[is_stored] - mean) <= count_tolerance(mean)).all()
 
 
-def test_nothing_is_stored_of_masks_where_every_choice_is_legal(make_sequence):
+def test_nothing_is_stored_of_masks_and_memories_where_there_are_none(make_sequence):
     buffer = Buffer(ReplaySettings(max_sequences=2, max_length=9), 0)
-    buffer.add(make_sequence(0, 9)._replace(legal=None))
-    assert buffer.sample(6, 4, 3).legal is None
-    assert buffer.state()["legal"].size == 0
+    buffer.add(make_sequence(0, 9)._replace(legal=None, recurrent=None))
+    windows = buffer.sample(6, 4, 3, 2)
+    assert windows.legal is windows.history is windows.recurrent is None
+    assert buffer.state()["legal"].size == buffer.state()["recurrent"].size == 0

@@ -112,7 +112,7 @@ def num_bytes(tree: Any) -> int:
     )
 
 
-def readable(size: float) -> str:
+def readable(size: float | int) -> str:
     """A number of bytes as people say it: 1.5 GB is 1.5·10⁹ bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

@@ -66,7 +66,7 @@ def _observed(stored: Sequence, slot: Int64[np.ndarray, "B 1"], step: Int64[np.n
     if stack == 1:
         return _take(stored.observation, rows)
     shown = np.moveaxis(_take(stored.observation, rows[..., None] + np.arange(stack)), 2, -2)
-    return shown.reshape(*shown.shape[:-2], -1)
+    return shown.reshape(*shown.shape[:-2], stack * shown.shape[-1])
 
 
 def _remembered(
