@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from smuzero.cli import train as cli_train
+from smuzero.envs.rendering import Renderer
 from smuzero.experiments import api, build, presets, recipe, sizes, training
 from smuzero.experiments.domain_presets import DOMAINS, domain_changes, with_options
 
@@ -35,7 +36,7 @@ ENVIRONMENTS = {
 }
 
 
-class Noise:
+class Noise(Renderer):
     """In the place of a renderer: pictures of noise, which need no OpenGL."""
 
     def __init__(self, model, data, size, camera, *, is_fast):

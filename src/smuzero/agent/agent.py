@@ -126,9 +126,11 @@ class Agent:
         return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
 
     def _checked(self, observation: Any) -> Num[np.ndarray, "..."]:
-        whole = np.issubdtype(self.observation_dtype, np.integer)
+        dtype = self.observation_dtype
         try:
-            array = np.asarray(observation, None if whole else self.observation_dtype)
+            given = np.asarray(observation)
+            with np.errstate(invalid="ignore"):  # NaN as an integer; it is answered below
+                array = given.astype(dtype)
         except (TypeError, ValueError) as error:
             raise InvalidObservation(
                 f"The observation is {type(observation).__name__}, but an array of shape {self.observation_shape} is "
@@ -139,10 +141,10 @@ class Agent:
                 f"The observation has shape {array.shape}, but this agent was trained on {self.observation_shape} "
                 f"({self.name}). Give one flat observation, as smuzero.make_env does; batches are not taken."
             )
-        if whole and array.dtype != self.observation_dtype:
+        if np.issubdtype(dtype, np.integer) and not np.array_equal(array, given):
             raise InvalidObservation(
-                f"The observation is of {array.dtype}, but this agent was trained on {self.observation_dtype} "
-                f"({self.name}): give what the environment gives, unscaled."
+                f"The observation holds numbers that are no {dtype}, which this agent was trained on ({self.name}): "
+                "give what the environment gives, unscaled."
             )
         if not np.isfinite(array).all():
             where = np.flatnonzero(~np.isfinite(array))

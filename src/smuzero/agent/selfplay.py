@@ -131,7 +131,7 @@ def make_play(
             discount=jnp.where(is_last, 0.0, OPPONENT),
             is_last=is_last,
             outcome=rewards[:, 0],
-            **decision._asdict(),
+            **{name: value for name, value in decision._asdict().items() if name in Chunk._fields},
         )
         return restarted(board, after, is_last), rows._replace(games=Games(None, None))  # pyright: ignore
 
