@@ -32,17 +32,19 @@ from smuzero.types import UserError
 
 MEANINGS: dict[str, str] = {
     "episodes/return": "mean return of the episodes played for this, without noise",
-    "ranking/q_correlation": "r̂ + γv̂ against the truth over a state's actions: 1 ranks all rightly, near 0 the search is "
-    "blind; train more per frame, or change the network",
+    "ranking/q_correlation": "r̂ + γv̂ against the truth over a state's actions: 1 ranks all rightly, near 0 the "
+    "search is blind: train more per frame, or change the network",
     "ranking/reward_correlation": "the same of the reward alone",
-    "ranking/value_correlation": "the same of the next value alone: if low where the reward's is high, the latent after "
-    "an action misses what matters",
-    "ranking/lost": "what is lost by taking the model's best action: 0 as good as the simulator, 1 no better than chance",
+    "ranking/value_correlation": "the same of the next value alone: if low where the reward's is high, the latent "
+    "after an action misses what matters",
+    "ranking/lost": "what is lost by taking the model's best action: 0 as good as the simulator, 1 no better "
+    "than chance",
     "ranking/states": "share of states whose actions truly differ; only these are ranked",
     "ranking/candidates": "distinct actions per state; near 1, the policy offers the search no choice",
     "model/q_error": "rms error of r̂ + γv̂; it should lie well below spread/true_q",
     "model/reward_error": "rms error of r̂; if large, look at network.reward_range",
-    "model/value_error": "rms error of the value after an action; if large beside model/reward_error, the latent is at fault",
+    "model/value_error": "rms error of the value after an action; if large beside model/reward_error, the latent is at "
+    "fault",
     "spread/model_q": "standard deviation of Q over a state's actions, by the model: far below the true one, it hardly "
     "hears the action; far above, it invents",
     "spread/true_q": "and by the simulator: what there is to gain by choosing",
@@ -52,8 +54,8 @@ MEANINGS: dict[str, str] = {
     "value/return_spread": "standard deviation of the returns: a value that knew nothing would err by this much",
     "value/search_bias": "the same as value/bias, of the value that the search found",
     "value/search_error": "if above value/error, searching makes values worse: the model misleads it",
-    "policy/entropy": "nats (differential if continuous): near policy/entropy_uniform nothing is decided; near 0 all is, "
-    "and exploration hangs on noise",
+    "policy/entropy": "nats (differential if continuous): near policy/entropy_uniform nothing is decided; near 0 all "
+    "is, and exploration hangs on noise",
     "policy/entropy_uniform": "nats of a policy that has learned nothing; none where actions are continuous",
     "search/visit_entropy": "nats of the root's visits: what the policy is taught",
     "search/q_spread": "largest minus smallest Q at the root: against model/q_error, how much of it is signal",

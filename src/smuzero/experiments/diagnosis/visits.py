@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Float64, Num
 
@@ -130,7 +129,7 @@ def play(
     legal = [env.legal for env in envs]
     rows: list[list[tuple[float, ...]]] = [[] for _ in envs]
     for step in range(steps):
-        mask = None if legal[0] is None else policy_mask(space, np.stack(legal))  # pyright: ignore[reportArgumentType]
+        mask = _masks(space, legal)
         decision = act(params, jax.random.fold_in(key, step), np.stack(observation), mask)
         decision = jax.tree.map(np.asarray, decision)
         actions = decode_each(space, decision.action)
@@ -189,6 +188,12 @@ def _judge_state(env: Env, visit: Visit, heads: Heads, params: Params, space: Ac
         reward[slot], discount[slot], following[slot] = answer.reward, answer.discount, answer.observation
     value = discount * np.asarray(heads.value(params, following))
     return Judged(exists, *(np.where(exists, x, np.float32(0)) for x in (model_reward, model_value, reward, value)))
+
+
+def _masks(space: ActionSpace, legal: list[Bool[np.ndarray, " N"] | None]) -> Bool[np.ndarray, "E L"] | None:
+    """Of all environments, or None where everything is legal in them."""
+    there = [mask for mask in legal if mask is not None]
+    return policy_mask(space, np.stack(there)) if there else None
 
 
 def _met(
