@@ -63,7 +63,7 @@ class Tray(Env):
 
 
 def model_of_tray(sign=1.0, bias=0.0):
-    """Exact with sign 1; with -1 it takes every action for its mirror image, off the best one. Values are off by `bias`."""
+    """Exact with sign 1; with -1 it takes the best action for the worst. Values are off by `bias`."""
 
     def logits(scalar):
         return jnp.log(SUPPORT.encode(scalar) + 1e-20)  # 0 has no logarithm

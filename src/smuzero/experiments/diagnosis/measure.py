@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from smuzero.actions.distributions import Policy
@@ -244,7 +245,7 @@ def _uniform_entropy(policy: Policy) -> float | None:
     """Of zero logits, which are the uniform policy where every component is a choice."""
     if np.dtype(policy.dtype).kind != "i":
         return None
-    return float(policy.entropy(np.zeros(policy.num_logits, np.float32)))  # pyright: ignore[reportArgumentType]
+    return float(policy.entropy(jnp.zeros(policy.num_logits)))
 
 
 def _plain(value: float | None) -> float | None:

@@ -219,7 +219,7 @@ def _met(
 def _count(policy: Policy) -> float:
     """How many actions there are, as far as a search could list them."""
     try:
-        return len(policy.enumerate_words())
+        return float(len(policy.enumerate_words()))
     except ValueError:
         return float("inf")
 
