@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("smuzero.cli.train:main", "train an agent in an environment"),
     "resume": ("smuzero.cli.resume:main", "go on with a run from its last checkpoint"),
     "evaluate": ("smuzero.cli.evaluate:main", "play whole episodes with a trained agent"),
+    "diagnose": ("smuzero.cli.diagnose:main", "say what a trained run's model, values and policy are worth"),
     "report": ("smuzero.cli.report:main", "draw the learning curves of runs"),
     "envs": ("smuzero.cli.envs:main", "list environments by family or by the paper's sets"),
     "elo": ("smuzero.cli.elo:main", "let trained players of a board game meet, and rate them"),

@@ -67,7 +67,7 @@ def train(
     goes on from there. Raises UserError for what is wrong with the arguments; a run
     that cannot fit in this machine's memory warns of it before it begins.
     """
-    _check_seed(seed)
+    check_seed(seed)
     config = presets.compose(preset, env, frames=frames, overrides=overrides)
     compilation_cache.enable()
     with build.open_pool(config, env, seed) as pool:
@@ -110,7 +110,7 @@ def resume(
     compilation_cache.enable()
     with run_folder.open_run(Path(path)).lock() as folder:
         made_from = _recipe_of(folder)
-        where = _environment_of(made_from, env, folder.path)
+        where = environment_of(made_from, env, folder.path)
         if frames is not None:
             made_from = _with_frames(made_from, frames)
         state = training.read_state(checkpoints.latest(folder.checkpoints), made_from)
@@ -147,11 +147,11 @@ def evaluate(
     In the environment it was trained in, or in `env`, which must have the same
     observations and actions. The same seed brings the same episodes.
     """
-    _check_seed(seed)
+    check_seed(seed)
     if episodes < 1:
         raise UserError(f"episodes is {episodes}, but must be at least 1. The paper's protocol has 100.")
     agent, made_from, frames = load_checkpoint(Path(path), seed)
-    where = env if isinstance(env, str) else _environment_of(made_from, env, Path(path))
+    where = env if isinstance(env, str) else environment_of(made_from, env, Path(path))
     act = build.greedy_act(made_from.config, agent.policy, agent.network)
     returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
     return Evaluation(where if isinstance(where, str) else made_from.env_name, frames, returns)
@@ -177,7 +177,7 @@ def _with_frames(made_from: Recipe, frames: int) -> Recipe:
     return dataclasses.replace(made_from, config=presets.extended(made_from.config, frames))
 
 
-def _environment_of(made_from: Recipe, env: EnvFactory | None, path: Path) -> str | EnvFactory:
+def environment_of(made_from: Recipe, env: EnvFactory | None, path: Path) -> str | EnvFactory:
     """The environment to make: by the run's id, or by the factory given again."""
     if made_from.env is None and env is None:
         raise UserError(
@@ -190,6 +190,6 @@ def _environment_of(made_from: Recipe, env: EnvFactory | None, path: Path) -> st
     return env if made_from.env is None else made_from.env  # pyright: ignore[reportReturnType]
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
     if type(seed) is not int or not 0 <= seed < 2**32:
         raise UserError(f"The seed is {seed!r}, but must be a whole number between 0 and 2**32 - 1.")

@@ -1,0 +1,1 @@
+"""What a trained run knows of its environment, measured: `measure.diagnose` does it all."""
