@@ -138,7 +138,7 @@ def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
     schedule, decay = learning_rate_schedule(settings), settings.weight_decay
     steps: list[optax.GradientTransformation]
     if settings.optimiser == "adamw":
-        steps = [optax.adamw(schedule, weight_decay=decay, mask=are_matrices)]
+        steps: list[Any] = [optax.adamw(schedule, weight_decay=decay, mask=are_matrices)]
     else:
         steps = [optax.add_decayed_weights(decay, are_matrices), optax.sgd(schedule, momentum=0.9)]
     if settings.max_grad_norm is not None:
