@@ -136,7 +136,6 @@ def make_optimiser(settings: LearnerSettings) -> optax.GradientTransformation:
     # Paper: silent on which parameters decay. Here: matrices only; scales and biases are not pulled to 0.
     # Paper: silent on whether the decay is multiplied by the initial learning rate. Here: as in optax, it is.
     schedule, decay = learning_rate_schedule(settings), settings.weight_decay
-    steps: list[optax.GradientTransformation]
     if settings.optimiser == "adamw":
         steps: list[Any] = [optax.adamw(schedule, weight_decay=decay, mask=are_matrices)]
     else:
