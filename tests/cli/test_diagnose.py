@@ -15,7 +15,12 @@ def test_a_run_is_diagnosed_drawn_and_explained(tiny_preset, tmp_path, capsys):
         frames=120,
         out=folder,
         progress=False,
-        overrides={"run.evaluate_every": 10_000, "acting.action_repeat": 10, "run.evaluation_episodes": 1},
+        overrides={
+            "run.evaluate_every": 10_000,
+            "acting.action_repeat": 10,
+            "replay.max_length": 2,
+            "run.evaluation_episodes": 1,
+        },
     )
     ask = ["diagnose", str(folder), "--states", "4", "--episodes", "2", "--steps", "6"]
     assert main([*ask, "--out", str(out)]) == 0
