@@ -18,8 +18,8 @@ from jaxtyping import Float32, Float64, Int32, Num
 
 
 @dataclasses.dataclass(frozen=True)
-class BinnedBox:
-    """A bounded space of numbers, cut into evenly spaced bins per dimension."""
+class _Box:
+    """What both kinds know of the environment's own actions."""
 
     low: tuple[float, ...]
     """Least value of each of the A dimensions."""
@@ -28,7 +28,23 @@ class BinnedBox:
     shape: tuple[int, ...]
     """Shape of the environment's own action; A is its number of entries."""
     dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - immutable
-    """Type of the environment's own action: a float, or an integer, to which values are then rounded."""
+    """Type of the environment's own action: a float, or for bins an integer, to which values are then rounded."""
+
+    @property
+    def size(self) -> int:
+        """Length A of the action vector."""
+        return math.prod(self.shape)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Its values, or bins of them, are those of one quantity, not names."""
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class BinnedBox(_Box):
+    """A bounded space of numbers, cut into evenly spaced bins per dimension."""
+
     bins: int = 7
     """Choices per dimension (M), evenly spaced from `low` to `high`, both included. Appendix A uses 7."""
 
@@ -50,11 +66,6 @@ class BinnedBox:
         return cls(*_flat_bounds(low, high, shape), shape, np.dtype(dtype), bins)
 
     @property
-    def size(self) -> int:
-        """Length A of the action vector."""
-        return math.prod(self.shape)
-
-    @property
     def num_choices(self) -> int:
         """Choices of each of the A components (M)."""
         return self.bins
@@ -63,11 +74,6 @@ class BinnedBox:
     def choices(self) -> tuple[int, ...]:
         """The same, once for each component."""
         return (self.bins,) * self.size
-
-    @property
-    def is_ordered(self) -> bool:
-        """Whether choices are values of one quantity, not names."""
-        return True
 
     @functools.cached_property
     def values(self) -> Float64[np.ndarray, "A M"]:
@@ -100,17 +106,8 @@ class BinnedBox:
 
 
 @dataclasses.dataclass(frozen=True)
-class SquashedBox:
+class SquashedBox(_Box):
     """A bounded continuous space, left continuous: action vectors in [-1, 1], stretched to the bounds."""
-
-    low: tuple[float, ...]
-    """Least value of each of the A dimensions."""
-    high: tuple[float, ...]
-    """Greatest value of each of the A dimensions."""
-    shape: tuple[int, ...]
-    """Shape of the environment's own action; A is its number of entries."""
-    dtype: np.dtype = np.dtype(np.float32)  # noqa: RUF009 - immutable
-    """Type of the environment's own action: a float."""
 
     def __post_init__(self):
         _check_box(self.low, self.high, self.shape, self.dtype, "f")
@@ -127,19 +124,9 @@ class SquashedBox:
         return cls(*_flat_bounds(low, high, shape), shape, np.dtype(dtype))
 
     @property
-    def size(self) -> int:
-        """Length A of the action vector."""
-        return math.prod(self.shape)
-
-    @property
     def choices(self) -> tuple[int, ...]:
         """None: no component is a choice."""
         return ()
-
-    @property
-    def is_ordered(self) -> bool:
-        """Its values are those of one quantity."""
-        return True
 
     @property
     def log_volume(self) -> float:

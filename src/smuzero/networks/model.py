@@ -5,8 +5,7 @@
 
 This is all that the search and the learner ask of a network, so a `Network`
 can be built from any library or from a known simulator. `make_network` builds
-the fully connected one of Appendix A. Its modules are split into structure and
-parameters once, here; merging them again happens while JAX traces.
+the fully connected one of Appendix A.
 
 Latents are rescaled as MuZero rescales its hidden state, to [0, 1] by their own
 minimum and maximum. Paper: silent on latents of fully connected networks. Here: a setting, `latent`.
@@ -17,17 +16,14 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
+from smuzero.networks.functional import Params, split_once
 from smuzero.operators.scalars import Support
-
-Params = Any
-"""A tree of arrays; only the network that made it knows its form."""
 
 SMALLEST_RANGE = 1e-5
 """A latent of equal numbers has no range to divide by (the floor of MuZero's pseudocode)."""
@@ -205,14 +201,7 @@ def make_network(
             "predict": heads.Head(settings.width, outputs, rngs=rngs),
         }
 
-    structure = nnx.eval_shape(lambda: build(jax.random.key(0)))
-    graphs = {name: nnx.split(module)[0] for name, module in structure.items()}
-
-    def init(key: PRNGKeyArray) -> Params:
-        return {name: nnx.to_pure_dict(nnx.state(module)) for name, module in build(key).items()}
-
-    def module(params: Params, name: str) -> Any:
-        return nnx.merge(graphs[name], params[name])
+    init, module = split_once(build)
 
     def represent(params: Params, observation: Array) -> Array:
         return module(params, "represent")(observation)

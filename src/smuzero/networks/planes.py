@@ -11,7 +11,6 @@ so that a search that runs past the end of a game finds nothing more there.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +19,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks.convolutions import ConvolutionalTower, PlaneHead, convolution
-from smuzero.networks.model import Network, NetworkSettings, Params, make_bound
+from smuzero.networks.functional import split_once
+from smuzero.networks.model import Network, NetworkSettings, make_bound
 
 HEAD_PLANES = 8
 """AlphaZero's heads have 2 planes (policy) and 1 (value) under 256; a small network would be narrowest there."""
@@ -74,14 +74,7 @@ def make_plane_network(
             "predict": PlanePrediction(settings, shape, policy.num_logits, rngs=rngs),
         }
 
-    structure = nnx.eval_shape(lambda: build(jax.random.key(0)))
-    graphs = {name: nnx.split(module)[0] for name, module in structure.items()}
-
-    def init(key: PRNGKeyArray) -> Params:
-        return {name: nnx.to_pure_dict(nnx.state(module)) for name, module in build(key).items()}
-
-    def module(params: Params, name: str) -> Any:
-        return nnx.merge(graphs[name], params[name])
+    init, module = split_once(build)
 
     return Network(
         init=jax.jit(init),  # as one program: each parameter's own would be compiled on its own
