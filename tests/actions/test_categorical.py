@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smuzero.actions import spaces
-from smuzero.actions.distributions import FactoredCategorical, Policy, dirichlet, make_policy
+from smuzero.actions.distributions import FactoredCategorical, Policy, make_policy
 
 SIZES = [2, 7, 18, 362]
 LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -227,40 +227,6 @@ def test_features_are_one_hot_in_every_dimension():
     policy = FactoredCategorical(3, 4)
     found = policy.features(jnp.array([2, 0, 3])).reshape(3, 4)
     np.testing.assert_array_equal(found, np.eye(4)[[2, 0, 3]])
-
-
-def many_dirichlets(concentration: float, allowed: np.ndarray, number: int) -> np.ndarray:
-    keys = jax.random.split(jax.random.key(3), number)
-    return np.asarray(jax.jit(jax.vmap(lambda key: dirichlet(key, concentration, jnp.asarray(allowed))))(keys), float)
-
-
-@pytest.mark.parametrize("concentration", [0.03, 0.3, 2.0])
-def test_dirichlet_has_the_moments_and_the_marginal_of_its_law(concentration):
-    """Mean 1/m, variance (m-1)/(m²(mα+1)) and marginal Beta(α, (m-1)α) over m allowed entries."""
-    number, allowed = 20_000, np.ones((2, 5), bool)
-    allowed[1, [0, 4]] = False
-    found = many_dirichlets(concentration, allowed, number)
-    np.testing.assert_allclose(found.sum(axis=-1), 1.0, rtol=1e-5)
-    assert (found[:, ~allowed] == 0).all()
-    for row, m in ((0, 5), (1, 3)):
-        values = found[:, row][:, allowed[row]]
-        variance = (m - 1) / (m**2 * (m * concentration + 1))
-        assert (np.abs(values.mean(axis=0) - 1 / m) < 6 * math.sqrt(variance / number)).all()
-        # Hoeffding for (x - 1/m)² in [0, 1], at a chance of 1e-6.
-        room = math.sqrt(math.log(2e6) / (2 * number))
-        assert (np.abs(((values - 1 / m) ** 2).mean(axis=0) - variance) < room).all()
-        grid = np.linspace(0.001, 0.999, 200)
-        law = jax.scipy.special.betainc(concentration, (m - 1) * concentration, jnp.asarray(grid, jnp.float32))
-        empirical = (values[:, 1, None] <= grid).mean(axis=0)
-        assert np.abs(empirical - np.asarray(law)).max() < room
-
-
-def test_entries_of_a_dirichlet_are_correlated_as_its_law_says():
-    """Every pair has correlation -1/(m-1)."""
-    number = 20_000
-    values = many_dirichlets(0.3, np.ones((1, 4), bool), number)[:, 0]
-    found = np.corrcoef(values.T)[~np.eye(4, dtype=bool)]
-    np.testing.assert_allclose(found, -1 / 3, atol=6 / math.sqrt(number))
 
 
 @pytest.mark.parametrize("fraction", [0.25, 1.0])

@@ -35,7 +35,7 @@ def test_a_cell_names_its_sizes_and_compares_its_programs():
     assert (cell["network"], cell["batch"], cell["action_dims"], cell["note"]) == ("16x1", 2, 3, "")
     assert cell["over_net"] == cell["search_ms"] / cell["net_only_ms"] > 0
     assert cell["over_mctx"] == cell["mctx_ms"] / cell["search_ms"] > 0
-    assert cell["over_mctx_same_calls"] > 0
+    assert cell["over_mctx_fast_draws"] > 0
 
 
 def test_every_combination_asked_for_is_a_cell():
@@ -53,7 +53,7 @@ def test_every_option_is_timed_beside_the_search_without_any():
 def test_without_mctx_its_time_is_none_and_a_note_says_why(monkeypatch):
     monkeypatch.setattr(mctx_search, "is_installed", lambda: False)
     (cell,) = bench.measure([TINY], [1], [1], QUICK, seconds=0.0)
-    assert cell["mctx_ms"] is None and cell["over_mctx"] is None and cell["over_mctx_same_calls"] is None
+    assert cell["mctx_ms"] is None and cell["over_mctx"] is None and cell["over_mctx_fast_draws"] is None
     assert "not installed" in cell["note"]
 
 
@@ -67,7 +67,8 @@ def test_net_only_makes_the_calls_of_the_search():
     assert calls["search"].count("dynamics") == batch * (QUICK.num_samples + QUICK.num_simulations)
 
 
-def test_mctx_spends_every_simulation_on_drawn_actions():
+@pytest.mark.parametrize("fast_draws", [False, True])
+def test_mctx_spends_every_simulation_on_drawn_actions(fast_draws):
     policy = FactoredCategorical(2, bench.BINS)
 
     def dynamics(state, action):
@@ -75,9 +76,18 @@ def test_mctx_spends_every_simulation_on_drawn_actions():
 
     model = Model(policy, dynamics, lambda state: (jnp.full(policy.num_logits, 0.1) * state, jnp.tanh(state)))
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        visits = mctx_search.search(jax.random.key(0), jnp.arange(3.0), model, QUICK)
+        visits = mctx_search.search(jax.random.key(0), jnp.arange(3.0), model, QUICK, fast_draws)
     assert visits.shape == (3, QUICK.num_samples)
     np.testing.assert_array_equal(visits.sum(axis=1), QUICK.num_simulations)
+
+
+def test_plain_draws_for_mctx_are_merged_with_their_frequency_as_prior():
+    policy, logits = FactoredCategorical(2, 3), jnp.zeros((4, 6))
+    log_prior, actions = mctx_search.plain_slots(jax.random.key(0), logits, policy, QUICK)
+    for row, drawn in zip(np.exp(np.asarray(log_prior)), np.asarray(actions).tolist(), strict=True):
+        for slot, action in enumerate(drawn):
+            expected = drawn.count(action) / QUICK.num_samples if drawn.index(action) == slot else 0.0
+            np.testing.assert_allclose(row[slot], expected, rtol=1e-6)
 
 
 def test_lively_parameters_tell_fresh_heads_apart():

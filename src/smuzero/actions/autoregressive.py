@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num, UInt32
 
 from smuzero.actions import uniforms as random_numbers
-from smuzero.actions.categorical import dirichlet
+from smuzero.actions.dirichlet import dirichlet
 from smuzero.actions.policy import Component, Scalar
 from smuzero.actions.product import Product
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
-from smuzero.actions import uniforms
+from smuzero.actions.dirichlet import dirichlet
 from smuzero.actions.policy import MOST_ENUMERATED, Scalar, too_many_to_enumerate
 
 SMALL = 16
@@ -189,29 +189,3 @@ class FactoredCategorical:
         if not self.is_ordered:
             return self.features(action)
         return action.astype(jnp.float32) * (2.0 / max(self.num_choices - 1, 1)) - 1.0
-
-
-def dirichlet(key: Array, concentration: float, allowed: Bool[Array, "A M"]) -> Float[Array, "A M"]:
-    """One symmetric Dirichlet(α) draw a row, over its allowed entries; the rest are zero.
-
-    As gamma draws, normalised in log space: Gamma(α) = Gamma(α + 1)·U^(1/α)
-    (Marsaglia & Tsang 2000). Their rejection step is unrolled into a fixed four
-    tries, all at once, since a loop of its own for every entry costs more than
-    the search it feeds; each try fails with probability below 0.05, all four
-    below 7e-6, and then the last is kept.
-    """
-    tries = 4
-    numbers = uniforms.uniforms(uniforms.seeds(key), 0, (2 * tries + 1, *allowed.shape))
-    # Half the spacing of the numbers, so that 0 has a logarithm.
-    numbers = jnp.maximum(numbers, 2.0**-25)
-    d = concentration + 1.0 - 1.0 / 3.0
-    normal = np.float32(np.sqrt(2.0)) * jax.lax.erf_inv(2.0 * numbers[:tries] - 1.0)
-    cubed = (1.0 + normal / np.float32(np.sqrt(9.0 * d))) ** 3
-    # log of 0 or below belongs to tries that are rejected anyway.
-    log_cubed = jnp.log(jnp.maximum(cubed, 1e-30))
-    accepted = (cubed > 0) & (jnp.log(numbers[tries:-1]) < 0.5 * normal**2 + d * (1.0 - cubed + log_cubed))
-    log_gamma = log_cubed[-1]
-    for i in reversed(range(tries - 1)):
-        log_gamma = jnp.where(accepted[i], log_cubed[i], log_gamma)
-    log_boost = jnp.log(numbers[-1]) / concentration
-    return jax.nn.softmax(jnp.where(allowed, log_gamma + log_boost, -jnp.inf), axis=-1)

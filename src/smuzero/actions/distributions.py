@@ -11,7 +11,8 @@ from typing import Literal
 
 from smuzero.actions import spaces
 from smuzero.actions.autoregressive import Autoregressive
-from smuzero.actions.categorical import FactoredCategorical, dirichlet
+from smuzero.actions.categorical import FactoredCategorical
+from smuzero.actions.dirichlet import dirichlet
 from smuzero.actions.gaussian import Gaussian
 from smuzero.actions.policy import Component, Policy
 from smuzero.actions.product import Product

@@ -6,8 +6,8 @@ and prediction for each simulation, each on the latent of the call before.
 What a search takes beyond that is the price of the tree.
 
 The search on mctx evaluates no root actions, so it makes fewer network calls:
-K for each state. `over_mctx` compares the two as they are; `over_mctx_same_calls`
-compares with a search that leaves that evaluation out as well.
+K for each state. It draws by JAX's own `random.categorical`; `over_mctx_fast_draws`
+compares with mctx's tree given this project's way of drawing.
 
 `measure_options` times the search with each of its options on, against the
 search with all of them off and against the same network calls.
@@ -98,7 +98,7 @@ def cell(
         "mctx_ms": mctx_ms,
         "over_net": search_ms / net_only_ms,
         "over_mctx": None if mctx_ms is None else mctx_ms / search_ms,
-        "over_mctx_same_calls": None if mctx_ms is None else mctx_ms / times["search_same_calls"],
+        "over_mctx_fast_draws": None if mctx_ms is None else times["mctx_fast_draws"] / search_ms,
         **memory_per_row(root, policy, settings),
         "note": note,
     }
@@ -164,11 +164,11 @@ def programs(
         found = search(key, root, model(params), settings)
         return found.action, found.visits, found.q, found.value
 
-    def same_calls_program(params: Params, key: Array, root: Array) -> Any:
-        return search(key, root, model(params), dataclasses.replace(settings, evaluate_root=False)).visits
-
     def mctx_program(params: Params, key: Array, root: Array) -> Any:
         return mctx_search.search(key, root, model(params), settings)
+
+    def fast_draws_program(params: Params, key: Array, root: Array) -> Any:
+        return mctx_search.search(key, root, model(params), settings, fast_draws=True)
 
     def net_only_program(params: Params, key: Array, root: Array) -> Any:
         return net_only(key, root, model(params), settings)
@@ -178,7 +178,7 @@ def programs(
         return found, "mctx was not asked for"
     if not mctx_search.is_installed():
         return found, "mctx is not installed (pip install mctx)"
-    return found | {"mctx": mctx_program, "search_same_calls": same_calls_program}, ""
+    return found | {"mctx": mctx_program, "mctx_fast_draws": fast_draws_program}, ""
 
 
 def net_only(key: Array, root: Any, model: Model, settings: SearchSettings) -> Float[Array, " B"]:
