@@ -96,7 +96,14 @@ def test_without_opengl_it_is_said_what_to_install(monkeypatch):
     for name in ("mujoco.egl", "mujoco.osmesa", "mujoco.glfw"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match="apt-get install libegl1 libgl1-mesa-dri"):
-        make("dmc-pixels:cartpole.swingup", seed=0)
+        make("dmc-pixels:cartpole.swingup", seed=0).reset()
+
+
+def test_shapes_are_known_without_opengl(monkeypatch):
+    monkeypatch.setattr("smuzero.envs.pixels.Renderer", None)
+    env = make("dmc-pixels:cartpole.swingup", seed=0)
+    assert env.spec.observation_shape == (84, 84, 9)
+    env.close()
 
 
 def test_mujoco_gl_decides_what_is_tried(monkeypatch):

@@ -21,6 +21,7 @@ Options:
 Drawing without a screen needs EGL or OSMesa: `smuzero doctor` says whether they work and what to install.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ _CAMERAS = {"quadruped": 2}
 def make_pixels(name: str, seed: int) -> Env:
     """Makes `domain.task`, with options as above.
 
-    Raises what `make_control` raises, and MissingExtra where nothing can be drawn.
+    Raises what `make_control` raises; its first `reset` raises MissingExtra where nothing can be drawn.
     """
     task, options = split_options("dmc-pixels", name, OPTIONS)
     render = one_of(f"dmc-pixels:{name}", "render", options["render"], ("fast", "plain"))
@@ -71,7 +72,14 @@ class Pixels(Wrapper):
         super().__init__(env)
         self.spec = env.spec._replace(observation_shape=(size, size, 3), observation_dtype=np.dtype(np.uint8))
         self._has_landscape = physics.model.nhfield > 0
-        self._renderer = Renderer(physics.model.ptr, physics.data.ptr, (size, size), camera, is_fast=is_fast)
+        self._new_renderer = functools.partial(
+            Renderer, physics.model.ptr, physics.data.ptr, (size, size), camera, is_fast=is_fast
+        )
+
+    @functools.cached_property
+    def _renderer(self) -> Renderer:
+        """OpenGL is opened for the first picture: to know an environment's shapes needs none."""
+        return self._new_renderer()
 
     def reset(self) -> UInt8[np.ndarray, "H W 3"]:
         super().reset()
@@ -90,5 +98,6 @@ class Pixels(Wrapper):
         return goes_on
 
     def close(self):
-        self._renderer.close()
+        if "_renderer" in vars(self):
+            self._renderer.close()
         super().close()
