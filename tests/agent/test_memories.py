@@ -103,7 +103,7 @@ def test_stored_memories_are_those_of_a_pass_over_their_own_episode_alone(played
     # What a leak would have left: the first observations of an episode after the last memory of another.
     one, other = list(memories)[:2]
     first = next(sequence for sequence in sequences if float(sequence.observation[0, 2]) == one)
-    leaked = network.recall(learner.params, memories[other][-1], first.observation[0])
+    leaked = jax.jit(network.recall)(learner.params, memories[other][-1], first.observation[0])
     assert np.abs(leaked - first.recurrent[1]).max() > 100 * TOLERANCE
     # Nor would other parameters' memories pass for these.
     others = recomputed(network, changed(learner.params), sequences)

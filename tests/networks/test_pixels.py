@@ -8,7 +8,7 @@ import pytest
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.mixed import mixed_input, split_bytes
 from smuzero.networks.model import NetworkSettings, make_network
-from smuzero.networks.pixels import average_pool, make_pixel_network
+from smuzero.networks.pixels import PictureInput, average_pool, make_pixel_network
 from smuzero.types import Part, join_observation, split_observation
 
 TINY = NetworkSettings(width=4, num_blocks=1, picture_blocks=(0, 1, 0), value_bins=3, reward_bins=3)
@@ -48,6 +48,23 @@ def test_actions_enter_as_planes_and_lead_elsewhere(action_input, planes):
     dynamics = jax.jit(network.dynamics)
     one, other = (dynamics(params, latent, jnp.array(action))[0] for action in ([0, 2], [1, 2]))
     assert one.shape == latent.shape and not np.allclose(one, other)
+
+
+def test_a_picture_may_become_a_vector_that_knows_what_is_where():
+    settings = NetworkSettings(width=8, num_blocks=1, picture_planes=4)
+    shape = (20, 17, 3)
+    network = make_network(settings, shape, POLICY, lambda rngs: PictureInput(settings, shape, rngs=rngs))
+    params = network.init(jax.random.key(0))
+    seen = params["represent"]["input"]
+    assert seen["patches"]["convolution"]["kernel"].shape == (4, 4, 3, 4)
+    assert seen["block"]["linear"]["kernel"].shape == (3 * 3 * 4, 8), "an eighth of 20 and of 17 points, rounded up"
+    represent = jax.jit(network.represent)
+    picture = np.zeros(shape, np.uint8)
+    one, other = picture.copy(), picture.copy()
+    one[2, 2], other[14, 14] = 255, 255
+    latents = [represent(params, each) for each in (picture, one, other)]
+    assert latents[0].shape == (8,)
+    assert not np.allclose(latents[0], latents[1]) and not np.allclose(latents[1], latents[2])
 
 
 def test_pooling_is_the_mean_of_the_points_that_there_are():
