@@ -1,5 +1,7 @@
 """Networks that see pictures, pictures with a body, and with an LSTM in between."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,6 +67,18 @@ def test_a_picture_may_become_a_vector_that_knows_what_is_where():
     latents = [represent(params, each) for each in (picture, one, other)]
     assert latents[0].shape == (8,)
     assert not np.allclose(latents[0], latents[1]) and not np.allclose(latents[1], latents[2])
+
+
+@pytest.mark.parametrize("kind", ["planes", "vector", "lstm"])
+def test_shapes_of_parameters_are_known_without_making_any(kind):
+    if kind == "planes":
+        network = make_pixel_network(TINY, (20, 16, 3), POLICY)
+    else:
+        network = make_network(dataclasses.replace(TINY, lstm=kind == "lstm"), (3,), POLICY)
+    made = jax.eval_shape(network.init, jax.random.key(0))
+    assert jax.tree.structure(network.shapes) == jax.tree.structure(made)
+    for known, leaf in zip(jax.tree.leaves(network.shapes), jax.tree.leaves(made), strict=True):
+        assert (known.shape, known.dtype) == (leaf.shape, leaf.dtype)
 
 
 def test_pooling_is_the_mean_of_the_points_that_there_are():

@@ -154,7 +154,17 @@ def are_matrices(params: Params) -> Any:
 def init_learner(network: Network, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
     """A learner before its first update; the target network starts equal to the network."""
     params_key, key = jax.random.split(key)
-    params = network.init(params_key)
+    return _start(network.init(params_key), settings, key)
+
+
+def learner_shapes(network: Network, settings: LearnerSettings) -> LearnerState:
+    """A learner's state as shapes and dtypes, with nothing computed."""
+    key = jax.random.key(0)
+    params = jax.eval_shape(network.init, key) if network.shapes is None else network.shapes
+    return jax.eval_shape(lambda params: _start(params, settings, key), params)
+
+
+def _start(params: Params, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
     # Copies, since an update reuses its state's memory and must not be given one buffer twice.
     target_params = jax.tree.map(jnp.copy, params)
     return LearnerState(params, target_params, make_optimiser(settings).init(params), jnp.zeros((), jnp.int32), key)

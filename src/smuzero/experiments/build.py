@@ -12,7 +12,7 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerState, Update, init_learner, make_update
+from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Pool
@@ -120,7 +120,7 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
 def learner_template(recipe: Recipe) -> LearnerState:
     """Shapes and dtypes of the learner's state, with nothing computed."""
     _, network = network_of(recipe)
-    return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
+    return learner_shapes(network, recipe.config.learner)
 
 
 def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agent:

@@ -116,6 +116,8 @@ class Network:
     nothing is remembered (`smuzero.networks.recurrent`)."""
     memory_size: int = 0
     """m; an episode starts with zeros."""
+    shapes: Params | None = None
+    """Params as shapes and dtypes; None where `init` has to be traced to know them, which takes seconds."""
 
 
 def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -208,7 +210,7 @@ def make_network(
             "predict": heads.Head(settings.width, outputs, rngs=rngs),
         }
 
-    init, module = split_once(build)
+    init, module, shapes = split_once(build)
 
     def represent(params: Params, observation: Array) -> Array:
         return module(params, "represent")(observation)
@@ -235,4 +237,5 @@ def make_network(
         settings.reward_support,
         recall if settings.lstm else None,
         settings.memory_size,
+        shapes,
     )
