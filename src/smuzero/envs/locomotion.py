@@ -215,8 +215,11 @@ def original(task: str, seed: int) -> Any:
 
 
 def _ask_once_for_contacts(task: Any):
-    """Replaces loops in Python over all contacts by one comparison: of every target, and of the task itself."""
-    if hasattr(task, "_target_builders"):  # targets are made anew for every episode
+    """Lets every target that a task makes, for every episode anew, compare all contacts at once, not in a loop.
+
+    The tasks' own loops, once a step over a contact or two, cost nothing to speak of.
+    """
+    if hasattr(task, "_target_builders"):
         task._target_builders = [functools.partial(_mended_target, builder) for builder in task._target_builders]
 
 
