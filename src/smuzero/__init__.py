@@ -15,7 +15,6 @@ and worker processes that only step environments, never pay for it.
 """
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,10 +55,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    try:
-        return importlib.metadata.version("smuzero")
-    except importlib.metadata.PackageNotFoundError:  # Run from a checkout that is only on the path.
-        return "0+uninstalled"
+    from smuzero.runtime.run_folder import own_version
+
+    return own_version() or "0+unknown"
 
 
 def __dir__() -> list[str]:

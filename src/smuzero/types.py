@@ -28,6 +28,17 @@ class UserError(Exception):
     """A mistake in what the user gave: shown as one message, without a traceback."""
 
 
+def check_at_least(settings: Any, error: type[Exception] = ValueError, **least: int | float) -> None:
+    """Raises `error` where one of an object's numbers is smaller than is said: `check_at_least(self, unroll=1)`.
+
+    What is None was not given, and passes.
+    """
+    for name, smallest in least.items():
+        value = getattr(settings, name)
+        if value is not None and not value >= smallest:  # so written, NaN is too small as well
+            raise error(f"{name} is {value}, but must be at least {smallest}.")
+
+
 class EnvSpec(NamedTuple):
     """What an environment shows and accepts."""
 

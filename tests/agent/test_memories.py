@@ -21,23 +21,25 @@ from smuzero.search.settings import SearchSettings
 
 EPISODE, LENGTH, HISTORY = 10, 6, 3
 SEARCH = SearchSettings(num_samples=2, num_simulations=2)
+TOLERANCE = 1e-5
+"""Between one observation at a time and many at once; memories lie in [-1, 1] and thereabouts."""
 LEARNER = LearnerSettings(batch_size=4, unroll=2, n_step=1, recall_steps=HISTORY + 1, total_updates=10)
 
 
 class Counting(gymnasium.Env):
-    """Shows how many steps have passed; a time limit ends its episodes."""
+    """Shows how many steps have passed, what was done, and its episode's own number; a time limit ends episodes."""
 
-    observation_space = gymnasium.spaces.Box(-1.0, 100.0, (2,), np.float32)
+    observation_space = gymnasium.spaces.Box(-1.0, 100.0, (3,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.time = 0
-        return np.array([0.0, 1.0], np.float32), {}
+        self.time, self.mark = 0, 10 * self.np_random.random()
+        return np.array([0.0, 1.0, self.mark], np.float32), {}
 
     def step(self, action):
         self.time += 1
-        return np.array([self.time, action], np.float32), 1.0, False, self.time == EPISODE, {}
+        return np.array([self.time, action, self.mark], np.float32), 1.0, False, self.time == EPISODE, {}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def played():
     """A network with fixed parameters that has acted for 25 steps, and what was stored of it."""
     space = from_gymnasium(Counting.action_space)
     policy = make_policy(space)
-    network = make_network(NetworkSettings(width=4, num_blocks=0, lstm=True), (2,), policy)
+    network = make_network(NetworkSettings(width=4, num_blocks=0, lstm=True), (3,), policy)
     learner = init_learner(network, LEARNER, jax.random.key(0))
     act = make_act(network, policy, SEARCH, 0.9)
     pool = make_pool(Counting, 2, seed=0)
@@ -71,36 +73,97 @@ def test_episodes_start_with_nothing_remembered_and_later_sequences_go_on(played
         assert sequence.recurrent.any(axis=1).all()
 
 
-def test_stored_and_recomputed_memories_agree_while_parameters_are_the_same(played):
+def recomputed(network, params, sequences):
+    """By the number of its own, for every whole episode: the memory after 0, 1, … of its observations, one by one."""
+    episodes = {}
+    for sequence in sequences:
+        rows = episodes.setdefault(float(sequence.observation[0, 2]), {})
+        rows |= {int(observation[0]): observation for observation in sequence.observation}
+    recall, memories = jax.jit(network.recall), {}
+    for mark, rows in episodes.items():
+        assert sorted(rows) == list(range(EPISODE + 1)), "both sequences of an episode were stored"
+        memories[mark] = [np.zeros(network.memory_size, np.float32)]
+        for time in sorted(rows):
+            memories[mark].append(np.asarray(recall(params, memories[mark][-1], rows[time])))
+    return {mark: np.stack(rows) for mark, rows in memories.items()}
+
+
+def changed(params):
+    return jax.tree.map(lambda leaf: leaf + 0.1, params)
+
+
+def test_stored_memories_are_those_of_a_pass_over_their_own_episode_alone(played):
+    network, _, _, learner, *_, sequences, _ = played
+    memories = recomputed(network, learner.params, sequences)
+    assert len(memories) == 4
+    for sequence in sequences:
+        own = memories[float(sequence.observation[0, 2])]
+        times = sequence.observation[:-1, 0].astype(int)
+        np.testing.assert_allclose(sequence.recurrent, own[times], atol=TOLERANCE)
+    # What a leak would have left: the first observations of an episode after the last memory of another.
+    one, other = list(memories)[:2]
+    first = next(sequence for sequence in sequences if float(sequence.observation[0, 2]) == one)
+    leaked = jax.jit(network.recall)(learner.params, memories[other][-1], first.observation[0])
+    assert np.abs(leaked - first.recurrent[1]).max() > 100 * TOLERANCE
+    # Nor would other parameters' memories pass for these.
+    others = recomputed(network, changed(learner.params), sequences)
+    assert np.abs(others[one][1:] - memories[one][1:]).max(axis=1).min() > 100 * TOLERANCE
+
+
+def test_recomputed_memories_of_every_drawn_row_agree_with_the_episodes(played):
     network, _, _, learner, _, _, _, replay, sequences, _ = played
+    memories = recomputed(network, learner.params, sequences)
     windows = replay.sample(64, 2, 1, HISTORY)
-    memories = np.asarray(jax.jit(lambda w: with_memories(network, learner.params, w).observation)(windows))
     assert set(windows.is_history.sum(axis=1)) == {0, 1, 2, 3}, "starts of sequences and their middles were drawn"
-    for window in range(64):
-        # An episode is known by the actions it shows, a step by its number.
-        time = int(windows.observation[window, 0, 0])
-        rows = [
-            sequence.recurrent[time % LENGTH + 1]
-            for sequence in sequences
-            if time % LENGTH + 1 < len(sequence.action)
-            and int(sequence.observation[0, 0]) == time - time % LENGTH
-            and np.allclose(sequence.recurrent[time % LENGTH + 1], memories[window, 0], atol=1e-5)
+    assert not windows.is_step.all(), "and windows past the end of a sequence"
+    found = np.asarray(jax.jit(lambda w: with_memories(network, learner.params, w).observation)(windows))
+    times, marks = windows.observation[..., 0].astype(int), windows.observation[..., 2]
+    # Past the end of a sequence, the final observation is shown again, and nothing is made of it a second time.
+    expected = np.stack(
+        [
+            np.stack([memories[float(m)][t + 1] for t, m in zip(*row, strict=True)])
+            for row in zip(times, marks, strict=True)
         ]
-        if windows.is_step[window, 1]:
-            assert rows, "the memory after the first observation is what was stored before the next"
-        ended = np.flatnonzero(~windows.is_step[window])
-        for row in ended[1:]:
-            np.testing.assert_array_equal(memories[window, row], memories[window, ended[0]])
+    )
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    other = np.asarray(with_memories(network, changed(learner.params), windows).observation)
+    assert np.abs(other - expected).max(axis=-1).min() > 100 * TOLERANCE, "they are recomputed, not the stored ones"
+
+
+def test_what_stands_before_a_sequence_or_after_its_end_touches_no_memory_and_no_gradient(played):
+    network, _, _, learner, _, _, _, replay, *_ = played
+    windows = replay.sample(64, 2, 1, HISTORY)
+    poisoned = windows._replace(
+        history=np.where(windows.is_history[..., None], windows.history, np.float32(1e3)),
+        observation=np.where(shown(windows)[..., None], windows.observation, np.float32(1e3)),
+    )
+    assert not np.array_equal(poisoned.history, windows.history)
+    assert not np.array_equal(poisoned.observation, windows.observation)
+
+    def memories(params, windows):
+        return with_memories(network, params, windows).observation
+
+    np.testing.assert_array_equal(memories(learner.params, windows), memories(learner.params, poisoned))
+
+    def loss(params, windows):
+        return jnp.sum(jnp.sin(memories(params, windows)))
+
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        jax.grad(loss)(learner.params, windows)["recall"],
+        jax.grad(loss)(learner.params, poisoned)["recall"],
+    )
+
+
+def shown(windows):
+    """Where a row of a window was met: its steps, and the observation after the last of them."""
+    is_step = windows.is_step
+    return np.concatenate([np.ones_like(is_step[:, :1]), is_step[:, :-1]], axis=1)
 
 
 def test_nothing_is_remembered_across_episodes(played):
-    network, _, _, learner, *_ = played
     states = played[9]
     assert not states[EPISODE - 1]["memory"].any() and states[EPISODE]["memory"].any()
-    first = [sequence.recurrent[1] for sequence in played[8] if sequence.observation[0, 0] == 0]
-    expected = network.recall(learner.params, jnp.zeros(network.memory_size), jnp.array([0.0, 1.0]))
-    for memory in first:
-        np.testing.assert_allclose(memory, expected, atol=1e-6)
 
 
 def test_an_update_learns_the_lstm_through_its_history(played):
@@ -136,13 +199,28 @@ def test_a_restored_collector_and_replay_remember_what_they_did(played):
     np.testing.assert_array_equal(one.history, other.history)
 
 
-def test_evaluation_and_the_agent_remember_within_an_episode_only(played):
-    network, policy, space, learner, act, *_ = played
+def test_evaluation_remembers_within_an_episode_only(played):
+    network, _, space, learner, act, *_ = played
+    met = []
+
+    def watched(params, key, seen, legal):
+        decision = act(params, key, seen, legal)
+        met.append((seen.observation, np.asarray(seen.memory), np.asarray(decision.memory)))
+        return decision
+
     with make_pool(Counting, 2, seed=0) as pool:
-        returns = play_episodes(act, learner.params, pool, space, 3, 0, network.memory_size)
+        returns = play_episodes(watched, learner.params, pool, space, 3, 0, network.memory_size)
     np.testing.assert_array_equal(returns, [EPISODE] * 3)
-    agent = Agent(network, policy, space, learner.params, search=SEARCH, discount=0.9, observation_shape=(2,), seed=0)
-    seen = np.array([0.0, 1.0], np.float32)
+    for index in range(2):
+        for step, (observation, memory, _) in enumerate(met):
+            expected = met[step - 1][2][index] if observation[index, 0] else np.zeros(network.memory_size)
+            np.testing.assert_array_equal(memory[index], expected)
+
+
+def test_an_agent_remembers_until_it_is_reset(played):
+    network, policy, space, learner, *_ = played
+    agent = Agent(network, policy, space, learner.params, search=SEARCH, discount=0.9, observation_shape=(3,), seed=0)
+    seen = np.array([0.0, 1.0, 5.0], np.float32)
     first = agent.plan(seen).raw_value, agent._memory
     agent.act(seen)
     assert agent._memory.any() and not first[1].any()

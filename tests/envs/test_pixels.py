@@ -68,7 +68,25 @@ def test_a_fresh_environment_goes_on_picture_for_picture():
 
 
 @needs_opengl
-@pytest.mark.parametrize("option", ["camera=7", "size=2", "render=fancy"])
+def test_a_held_action_is_given_several_times_and_only_the_last_frame_drawn():
+    held, single = (
+        make(f"dmc-pixels:cartpole.swingup,size=32,stack=2{option}", seed=3) for option in (",repeat=4", "")
+    )
+    np.testing.assert_array_equal(held.reset(), single.reset())
+    drawn = [held.reset()[..., 3:]]
+    single.reset()
+    for action in actions_of(held, 3):
+        step, steps = held.step(action), [single.step(action) for _ in range(4)]
+        drawn.append(steps[-1].observation[..., 3:])
+        np.testing.assert_array_equal(step.observation, np.concatenate(drawn[-2:], axis=-1))
+        assert step.frames == 4 and step.reward == sum(one.reward for one in steps)
+    assert held.spec.stack == 2
+    held.close()
+    single.close()
+
+
+@needs_opengl
+@pytest.mark.parametrize("option", ["camera=7", "size=2", "render=fancy", "repeat=0"])
 def test_options_that_are_not_there_are_refused(option):
     with pytest.raises(UserError, match=option.partition("=")[0]):
         make(f"dmc-pixels:cartpole.swingup,{option}", seed=0)
@@ -78,7 +96,14 @@ def test_without_opengl_it_is_said_what_to_install(monkeypatch):
     for name in ("mujoco.egl", "mujoco.osmesa", "mujoco.glfw"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match="apt-get install libegl1 libgl1-mesa-dri"):
-        make("dmc-pixels:cartpole.swingup", seed=0)
+        make("dmc-pixels:cartpole.swingup", seed=0).reset()
+
+
+def test_shapes_are_known_without_opengl(monkeypatch):
+    monkeypatch.setattr("smuzero.envs.pixels.Renderer", None)
+    env = make("dmc-pixels:cartpole.swingup", seed=0)
+    assert env.spec.observation_shape == (84, 84, 9)
+    env.close()
 
 
 def test_mujoco_gl_decides_what_is_tried(monkeypatch):

@@ -1,5 +1,7 @@
 """Networks that see pictures, pictures with a body, and with an LSTM in between."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.mixed import mixed_input, split_bytes
 from smuzero.networks.model import NetworkSettings, make_network
-from smuzero.networks.pixels import average_pool, make_pixel_network
+from smuzero.networks.pixels import PictureInput, average_pool, make_pixel_network
 from smuzero.types import Part, join_observation, split_observation
 
 TINY = NetworkSettings(width=4, num_blocks=1, picture_blocks=(0, 1, 0), value_bins=3, reward_bins=3)
@@ -48,6 +50,35 @@ def test_actions_enter_as_planes_and_lead_elsewhere(action_input, planes):
     dynamics = jax.jit(network.dynamics)
     one, other = (dynamics(params, latent, jnp.array(action))[0] for action in ([0, 2], [1, 2]))
     assert one.shape == latent.shape and not np.allclose(one, other)
+
+
+def test_a_picture_may_become_a_vector_that_knows_what_is_where():
+    settings = NetworkSettings(width=8, num_blocks=1, picture_planes=4)
+    shape = (20, 17, 3)
+    network = make_network(settings, shape, POLICY, lambda rngs: PictureInput(settings, shape, rngs=rngs))
+    params = network.init(jax.random.key(0))
+    seen = params["represent"]["input"]
+    assert seen["patches"]["convolution"]["kernel"].shape == (4, 4, 3, 4)
+    assert seen["block"]["linear"]["kernel"].shape == (3 * 3 * 4, 8), "an eighth of 20 and of 17 points, rounded up"
+    represent = jax.jit(network.represent)
+    picture = np.zeros(shape, np.uint8)
+    one, other = picture.copy(), picture.copy()
+    one[2, 2], other[14, 14] = 255, 255
+    latents = [represent(params, each) for each in (picture, one, other)]
+    assert latents[0].shape == (8,)
+    assert not np.allclose(latents[0], latents[1]) and not np.allclose(latents[1], latents[2])
+
+
+@pytest.mark.parametrize("kind", ["planes", "vector", "lstm"])
+def test_shapes_of_parameters_are_known_without_making_any(kind):
+    if kind == "planes":
+        network = make_pixel_network(TINY, (20, 16, 3), POLICY)
+    else:
+        network = make_network(dataclasses.replace(TINY, lstm=kind == "lstm"), (3,), POLICY)
+    made = jax.eval_shape(network.init, jax.random.key(0))
+    assert jax.tree.structure(network.shapes) == jax.tree.structure(made)
+    for known, leaf in zip(jax.tree.leaves(network.shapes), jax.tree.leaves(made), strict=True):
+        assert (known.shape, known.dtype) == (leaf.shape, leaf.dtype)
 
 
 def test_pooling_is_the_mean_of_the_points_that_there_are():

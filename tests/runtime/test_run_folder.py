@@ -1,8 +1,11 @@
 import datetime
+import importlib.metadata
 import json
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +116,20 @@ def test_the_default_name_tells_the_run_apart():
         "runs",
         "dmc-cartpole.swingup-quick-s0-20261105-140309",
     )
+
+
+def test_a_source_tree_that_is_not_installed_knows_its_version(monkeypatch):
+    source = Path(run_folder.__file__).parents[3] / "pyproject.toml"
+    if not source.exists():
+        pytest.skip("The package under test is an installed one.")
+    project = tomllib.loads(source.read_text())["project"]
+
+    def not_installed(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", not_installed)
+    assert run_folder.versions()["smuzero"] == run_folder.own_version() == project["version"]
+    assert run_folder.versions()["jax"] is None
 
 
 def test_versions_need_no_heavy_import():

@@ -19,9 +19,10 @@ from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
 from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
+from smuzero.agent.shifted import with_shifted_pictures
 from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
-from smuzero.types import Windows
+from smuzero.types import Windows, check_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,8 @@ class LearnerSettings:
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
     consistency_weight: float = 0.0
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
+    picture_shift: int = 0
+    """Points by which pictures are moved at random before they are learned from; 0, the paper's, moves none."""
     # Paper: silent on how often the target network is refreshed. Here: as often as MuZero's.
     target_period: int = 1000
     """Updates between two refreshments of the target network (MuZero's checkpoint interval)."""
@@ -70,10 +73,8 @@ class LearnerSettings:
     a period of 1 with a small rate, such as 0.05."""
 
     def __post_init__(self):
-        counts = ("batch_size", "unroll", "n_step", "num_bootstraps", "recall_steps", "total_updates", "target_period")
-        for name in (*counts, "decay_updates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        check_at_least(self, batch_size=1, unroll=1, n_step=1, num_bootstraps=1, recall_steps=1, picture_shift=0)
+        check_at_least(self, total_updates=1, decay_updates=1, target_period=1)
         for name, known in (("schedule", ("cosine", "exponential")), ("optimiser", ("adamw", "sgd"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but can be {' or '.join(map(repr, known))}.")
@@ -153,7 +154,17 @@ def are_matrices(params: Params) -> Any:
 def init_learner(network: Network, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
     """A learner before its first update; the target network starts equal to the network."""
     params_key, key = jax.random.split(key)
-    params = network.init(params_key)
+    return _start(network.init(params_key), settings, key)
+
+
+def learner_shapes(network: Network, settings: LearnerSettings) -> LearnerState:
+    """A learner's state as shapes and dtypes, with nothing computed."""
+    key = jax.random.key(0)
+    params = jax.eval_shape(network.init, key) if network.shapes is None else network.shapes
+    return jax.eval_shape(lambda params: _start(params, settings, key), params)
+
+
+def _start(params: Params, settings: LearnerSettings, key: PRNGKeyArray) -> LearnerState:
     # Copies, since an update reuses its state's memory and must not be given one buffer twice.
     target_params = jax.tree.map(jnp.copy, params)
     return LearnerState(params, target_params, make_optimiser(settings).init(params), jnp.zeros((), jnp.int32), key)
@@ -219,6 +230,9 @@ def make_update(
     def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
         check_windows(windows, settings)
         search_key, key = jax.random.split(state.key)
+        if settings.picture_shift:
+            shift_key, key = jax.random.split(key)
+            windows = with_shifted_pictures(shift_key, windows, settings.picture_shift)
         seen = with_memories(network, state.target_params, windows)
         fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, seen)
         seen = seen if fresh is None else with_fresh_policy(seen, fresh)

@@ -22,7 +22,7 @@ from smuzero.agent.improvement import ImprovementSettings, improved_policy
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
-from smuzero.types import Windows
+from smuzero.types import Windows, check_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +47,7 @@ class ReanalyseSettings:
         for name in ("share", "noise_fraction", "value_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
-        for name in ("num_steps", "num_samples", "num_simulations"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        check_at_least(self, num_steps=1, num_samples=1, num_simulations=1)
 
 
 class Fresh(NamedTuple):

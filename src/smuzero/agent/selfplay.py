@@ -26,7 +26,7 @@ from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_poli
 from smuzero.envs.boards import Board
 from smuzero.networks.model import Network, Params
 from smuzero.search.settings import SearchSettings
-from smuzero.types import Sequence
+from smuzero.types import Sequence, check_at_least
 
 OPPONENT = -1.0
 """The discount of a move: what follows is the opponent's to play."""
@@ -44,9 +44,7 @@ class SelfPlaySettings:
     """Turn and mirror what is learned from, at random. MuZero does not, AlphaGo Zero does."""
 
     def __post_init__(self):
-        for name, least in (("moves_per_call", 1), ("opening_moves", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
+        check_at_least(self, moves_per_call=1, opening_moves=0)
 
 
 class Games(NamedTuple):

@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage())
         return 0 if arguments else 2
     if arguments[0] in ("--version", "version"):
-        from smuzero.runtime.run_folder import versions
+        from smuzero.runtime.run_folder import own_version
 
-        print(f"smuzero {versions()['smuzero'] or '(not installed)'}")
+        print(f"smuzero {own_version() or '(of unknown version)'}")
         return 0
     name, *rest = arguments
     if name not in COMMANDS:

@@ -31,9 +31,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from smuzero.envs.base import Env, EnvStep, Listed, MissingExtra, UnknownEnvironment, Wrapper
-from smuzero.envs.control import random_state, set_random_state
 from smuzero.envs.options import at_least, one_of, split_options
 from smuzero.envs.registry import near_names
+from smuzero.envs.simulator_state import random_state, set_random_state
 from smuzero.envs.wrappers import stacked
 from smuzero.types import EnvSpec
 

@@ -18,25 +18,27 @@ import logging
 import math
 import types
 import warnings
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from smuzero.envs import task_sets
 from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, MissingExtra, UnknownEnvironment
 from smuzero.envs.fast_control import Kernel, kernel_for
 from smuzero.envs.options import one_of, split_options
 from smuzero.envs.registry import near_names
+from smuzero.envs.simulator_state import (
+    SimulatorState,
+    plain_attributes,
+    random_state,
+    set_plain_attribute,
+    set_random_state,
+)
 from smuzero.envs.wrappers import stacked
-from smuzero.types import EnvSpec, UserError
-
-_FIXED_MODEL_ARRAYS = ("bvh", "flex", "mesh", "names", "oct", "skin", "tex", "text")
-"""Prefixes of a model's geometry, textures and names: megabytes that no task changes."""
-
+from smuzero.types import EnvSpec
 
 OPTIONS = {"stepping": "fast", "stack": 1}
 
@@ -90,8 +92,7 @@ class ControlEnv(Env):
         self.spec = EnvSpec(name, (sum(parts),), np.dtype(np.float32), action_space)
         self._env = env
         self._action_shape = bounds.shape
-        self._model = changeable_arrays(env.physics.model.ptr)
-        self._pristine = {key: array.copy() for key, array in self._model.items()}
+        self._simulator = SimulatorState(env.physics, name)
 
     def reset(self) -> Float32[np.ndarray, " D"]:
         with _no_new_renderer(self._env.physics):
@@ -106,63 +107,34 @@ class ControlEnv(Env):
         return EnvStep(_flatten(step.observation), float(step.reward), float(step.discount), bool(step.last()), 1, None)
 
     def state(self) -> dict[str, Any]:
-        changed = {
-            key: array.copy() for key, array in self._model.items() if not np.array_equal(array, self._pristine[key])
-        }
         return {
-            "physics": self._env.physics.get_state(_integration_state()),
-            "model": changed,
-            "model_checksum": self._checksum(),
-            "task": _plain_attributes(self._env.task),
+            **self._simulator.get(),
+            "task": plain_attributes(self._env.task),
             "random": random_state(self._env.task.random),
             "step_count": int(self._env._step_count),
             "reset_next_step": bool(self._env._reset_next_step),
         }
 
     def restore(self, state: dict[str, Any]) -> bool:
-        if int(state["model_checksum"]) != self._checksum():
-            raise UserError(
-                f"This state was taken from another model than that of {self.spec.name!r}: restore it into an "
-                "environment with the same id and seed, under the same versions of mujoco and dm_control."
-            )
+        self._simulator.check(state)
         # A task creates some of its attributes when its first episode begins.
         self.reset()
-        for key, array in self._model.items():
-            array[...] = state["model"].get(key, self._pristine[key])
         for key, value in state["task"].items():
-            setattr(self._env.task, key, np.array(value) if isinstance(value, np.ndarray) else value)
+            set_plain_attribute(self._env.task, key, value)
         set_random_state(self._env.task.random, state["random"])
         self._env._step_count = int(state["step_count"])
         self._env._reset_next_step = bool(state["reset_next_step"])
-        self._restore_physics(np.asarray(state["physics"]))
+        self._simulator.set(state)
         return True
 
     def close(self):
         self._env.close()
-
-    def _restore_physics(self, integration_state: Float64[np.ndarray, " S"]):
-        """Sets MuJoCo's state and all that a step leaves computed for the next one.
-
-        dm_control's step begins in the middle of MuJoCo's, with the quantities
-        that depend on position and velocity already known: `mj_step1` finds them.
-        """
-        import mujoco
-
-        physics = self._env.physics
-        physics.set_state(integration_state, _integration_state())
-        mujoco.mj_step1(physics.model.ptr, physics.data.ptr)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _check_shape(self, action: Any):
         if np.shape(action) != self._action_shape:
             raise ValueError(
                 f"The action of {self.spec.name!r} has shape {np.shape(action)}, not {self._action_shape}."
             )
-
-    def _checksum(self) -> int:
-        checksum = 0
-        for array in self._pristine.values():
-            checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
-        return checksum
 
     def _diverged(self, error: RuntimeError, action: Any) -> InvalidEnvironmentOutput:
         return InvalidEnvironmentOutput(
@@ -285,40 +257,3 @@ def _no_new_renderer(physics: Any):
 
 def _flatten(observation: dict[str, Any]) -> Float32[np.ndarray, " D"]:
     return np.concatenate(list(observation.values()), axis=None, dtype=np.float32, casting="same_kind")
-
-
-def _integration_state() -> int:
-    """MuJoCo's name for the arrays that decide its next step."""
-    import mujoco
-
-    return int(mujoco.mjtState.mjSTATE_INTEGRATION)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def changeable_arrays(model: Any) -> dict[str, np.ndarray]:
-    """Views of all arrays of a MuJoCo model that a task might change, by name."""
-    names = [name for name in dir(model) if not name.startswith("_") and name.split("_")[0] not in _FIXED_MODEL_ARRAYS]
-    arrays = {name: getattr(model, name) for name in names}
-    return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray) and array.size}
-
-
-def _plain_attributes(task: Any) -> dict[str, Any]:
-    """A task's own numbers, texts and arrays: all but its random numbers and its fixed lists of names."""
-    plain = {}
-    for key, value in vars(task).items():
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or isinstance(value, bool | int | float | str):
-            plain[key] = value
-        elif isinstance(value, np.ndarray):
-            plain[key] = value.copy()
-    return plain
-
-
-def random_state(random: np.random.RandomState) -> dict[str, Any]:
-    _, key, position, has_gauss, gauss = random.get_state(legacy=True)
-    return {"key": np.array(key), "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
-
-
-def set_random_state(random: np.random.RandomState, state: dict[str, Any]):
-    key = np.asarray(state["key"], np.uint32)
-    random.set_state(("MT19937", key, int(state["position"]), int(state["has_gauss"]), float(state["gauss"])))

@@ -8,21 +8,26 @@ then the observation is one vector of bytes, `spec.parts` says what is in it
 `smuzero.types.split_observation` takes it apart. `render=plain` draws as dm_control
 does, `fast` (the default) as in `smuzero.envs.rendering`.
 
-Two costs outside the physics are mended here without touching the library: the camera
-is drawn once a step, and only if it was asked for; and a target compares all contacts
-at once at every substep, where dm_control has a loop in Python over them.
+Costs outside the physics are mended here without touching the library: the camera
+is drawn once a step, and only if it was asked for; and where dm_control has loops in
+Python over the contacts, for every target at every substep, one comparison is made.
 
-A new body and maze are compiled for every episode, and their parts do not give their
-state. So, as with Gymnasium, `restore` cannot go on in the middle of an episode; but
-every episode takes its randomness from the environment's seed and its own number, and
-the episodes after a restore are those that would have followed.
+A new body and maze are compiled for every episode. All that is random about them comes
+from the environment's seed and the episode's number: also what dm_control draws from
+NumPy's global numbers (textures of a maze), and mazes, whose own numbers would go on
+from one to the next. A state is that number and all that has changed since the episode
+began, so that `restore` goes on in mid-episode, bit for bit; it compiles nothing where
+the episode is the current one.
 
 Paper: silent on whether the camera was used; Merel et al. (2019), whom it compares
 with, use it in all tasks but `go_to_target`, which has none.
 """
 
+import contextlib
+import functools
 import math
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
@@ -33,6 +38,13 @@ from smuzero.envs.base import Env, EnvStep, InvalidEnvironmentOutput, Listed, Mi
 from smuzero.envs.control import quiet
 from smuzero.envs.options import known_name, one_of, split_options
 from smuzero.envs.rendering import Renderer
+from smuzero.envs.simulator_state import (
+    SimulatorState,
+    plain_attributes,
+    random_state,
+    set_plain_attribute,
+    set_random_state,
+)
 from smuzero.envs.wrappers import stacked
 from smuzero.types import EnvSpec, Part, UserError, join_observation
 
@@ -70,12 +82,13 @@ class Locomotion(Env):
 
     def __init__(self, name: str, task: str, seed: int, *, sees: bool, is_fast: bool):
         examples = _import_examples()
-        with quiet():
+        with quiet(), _global_random(seed):
             self._env = _without_camera(examples, TASKS[task], np.random.RandomState(seed))
         self._seed, self._episode, self._sees, self._is_fast = seed, 0, sees, is_fast
         self._renderer: Renderer | None = None
-        for entity in self._env.task.root_entity.iter_entities():
-            _ask_once_for_contacts(entity)
+        self._simulator: SimulatorState | None = None
+        self._initial: dict[str, Any] = {}
+        _ask_once_for_contacts(self._env.task)
         bounds = self._env.action_spec()
         space = gymnasium.spaces.Box(bounds.minimum, bounds.maximum, bounds.shape, bounds.dtype.type)
         length = sum(math.prod(part.shape) for part in self._env.observation_spec().values())
@@ -87,11 +100,13 @@ class Locomotion(Env):
             self.spec = EnvSpec(name, (size,), camera.dtype, space, parts=(camera, body))
 
     def reset(self) -> Num[np.ndarray, " D"]:
-        entropy = np.random.SeedSequence([self._seed, self._episode]).generate_state(1)[0]
+        entropy = int(np.random.SeedSequence([self._seed, self._episode]).generate_state(1)[0])
         self._env.random_state.seed(entropy)
         self._episode += 1
-        with quiet():
+        _draw_maze_anew(self._env.task, entropy)
+        with quiet(), _global_random(entropy):
             first = self._env.reset()
+        self._simulator, self._initial = SimulatorState(self._env.physics, self.spec.name), self._remembered()
         if self._sees:
             self._renderer = self._new_renderer()
         return self._observation(first.observation)
@@ -106,18 +121,58 @@ class Locomotion(Env):
         )
 
     def state(self) -> dict[str, Any]:
-        """The number of episodes begun, and nothing of the current one."""
-        return {"seed": self._seed, "episode": self._episode}
+        if self._simulator is None:
+            return {"seed": self._seed, "episode": self._episode}
+        return {
+            "seed": self._seed,
+            "episode": self._episode,
+            "random": random_state(self._env.random_state),
+            "remembered": {
+                key: value
+                for key, value in self._remembered().items()
+                if key not in self._initial or not np.array_equal(value, self._initial[key])
+            },
+            "reset_next_step": bool(self._env._reset_next_step),
+            **self._simulator.get(),
+        }
 
     def restore(self, state: dict[str, Any]) -> bool:
-        """Makes `reset` start the episode after the one that was current. Always false."""
+        """Goes on in the middle of the episode; false only for a state from before the first one."""
+        current = None if self._simulator is None else (self._seed, self._episode)
         self._seed, self._episode = int(state["seed"]), int(state["episode"])
-        return False
+        if self._episode == 0:
+            return False
+        if current != (self._seed, self._episode):
+            self._episode -= 1
+            self.reset()
+        assert self._simulator is not None
+        self._simulator.check(state)
+        owners = self._owners()
+        for name, value in {**self._initial, **state["remembered"]}.items():
+            index, _, key = name.partition(".")
+            set_plain_attribute(owners[int(index)], key, value)
+        set_random_state(self._env.random_state, state["random"])
+        self._env._reset_next_step = bool(state["reset_next_step"])
+        self._simulator.set(state)
+        return True
 
     def close(self):
         if self._renderer is not None:
             self._renderer.close()
         self._env.close()
+
+    def _owners(self) -> list[Any]:
+        """Whoever may remember something: the task, and the body, arena and targets."""
+        return [self._env.task, *self._env.task.root_entity.iter_entities()]
+
+    def _remembered(self) -> dict[str, Any]:
+        """All plain attributes of those, each named by its owner's place and its own name."""
+        owners = enumerate(self._owners())
+        found = {f"{index}.{key}": value for index, owner in owners for key, value in plain_attributes(owner).items()}
+        if hasattr(self._env.task, "_target_rewarded"):
+            # A list for each kind of target, of which there is one.
+            found["0._target_rewarded"] = np.array(self._env.task._target_rewarded)
+        return found
 
     def _new_renderer(self) -> Renderer:
         """Every episode has a model of its own."""
@@ -159,18 +214,59 @@ def original(task: str, seed: int) -> Any:
         return _without_camera(_import_examples(), TASKS[task], np.random.RandomState(seed))
 
 
-def _ask_once_for_contacts(entity: Any):
-    """Replaces, in one target, a loop in Python over all contacts at every substep by one comparison."""
+def _ask_once_for_contacts(task: Any):
+    """Lets every target that a task makes, for every episode anew, compare all contacts at once, not in a loop.
+
+    The tasks' own loops, once a step over a contact or two, cost nothing to speak of.
+    """
+    if hasattr(task, "_target_builders"):
+        task._target_builders = [functools.partial(_mended_target, builder) for builder in task._target_builders]
+
+
+def _mended_target(build: Callable[..., Any], **arguments: Any) -> Any:
+    """A target that asks once at a substep."""
     from dm_control.locomotion.props.target_sphere import TargetSphere
 
-    if type(entity) is TargetSphere and not entity._specific_collision_geom_ids:
-        entity._update_activation = types.MethodType(_update_activation, entity)
+    target = build(**arguments)
+    if type(target) is TargetSphere and not target._specific_collision_geom_ids:
+        target._update_activation = types.MethodType(_update_activation, target)
+    return target
 
 
 def _update_activation(target: Any, physics: Any):
     if not target._activated and (physics.data.contact.geom == target._geom_id).any():
         target._activated = True
         physics.bind(target._material).rgba[-1] = 0
+
+
+def _draw_maze_anew(task: Any, entropy: int):
+    """Gives a maze new random numbers, where there is one: its own go on over episodes, and cannot be read."""
+    maze = getattr(task.root_entity, "maze", None)
+    if maze is None:
+        return
+    import labmaze
+
+    task.root_entity._maze = labmaze.RandomMaze(
+        height=maze.height,
+        width=maze.width,
+        max_rooms=maze.max_rooms,
+        room_min_size=maze.room_min_size,
+        room_max_size=maze.room_max_size,
+        spawns_per_room=maze.spawns_per_room,
+        objects_per_room=maze.objects_per_room,
+        random_seed=entropy % 2**31,
+    )
+
+
+@contextlib.contextmanager
+def _global_random(entropy: int) -> Iterator[None]:
+    """NumPy's global random numbers from a seed for a while, for what dm_control draws from them."""
+    before = np.random.get_state()
+    np.random.seed(entropy)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def _import_examples() -> types.ModuleType:

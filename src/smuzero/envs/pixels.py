@@ -1,8 +1,7 @@
 """The control suite from pixels: `dmc-pixels:cartpole.balance` (Section 6.3, Figure 5; Appendix A.2, Table 2).
 
 The simulation, rewards and ends of `dmc:` with a camera's picture in place of the
-state: uint8 `[H, W, 3]`, the last few joined along the last axis. No action repeat,
-as in Appendix A.2.
+state: uint8 `[H, W, 3]`, the last few joined along the last axis.
 
 Options:
 
@@ -13,26 +12,30 @@ Options:
     Height and width, in pixels.
 `stack=3`
     Pictures shown at once.
+`repeat=1`
+    Frames that an action is held; their rewards are summed, and the last one is drawn. Appendix A.2 has 1. Most
+    published results from pixels hold actions for 2 to 8: a result should say so.
 `camera=N`
     The model's own camera; by default 0, for the quadruped 2, which follows it.
 
 Drawing without a screen needs EGL or OSMesa: `smuzero doctor` says whether they work and what to install.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from smuzero.envs.base import Env, EnvStep, Listed, Wrapper
-from smuzero.envs.control import ControlEnv, list_control, load, wrap
+from smuzero.envs.control import list_control, load, wrap
 from smuzero.envs.options import at_least, one_of, split_options
 from smuzero.envs.rendering import Renderer
-from smuzero.envs.wrappers import stacked
+from smuzero.envs.wrappers import ActionRepeat, stacked
 from smuzero.types import UserError
 
 # Paper: silent on size, number and camera of the pictures. Here: 84 pixels and 3 pictures, as is usual for the suite.
-OPTIONS = {"render": "fast", "size": 84, "stack": 3, "camera": -1}
+OPTIONS = {"render": "fast", "size": 84, "stack": 3, "repeat": 1, "camera": -1}
 _CAMERAS = {"quadruped": 2}
 """Camera 0 of a quadruped stands still while it walks away."""
 
@@ -40,19 +43,21 @@ _CAMERAS = {"quadruped": 2}
 def make_pixels(name: str, seed: int) -> Env:
     """Makes `domain.task`, with options as above.
 
-    Raises what `make_control` raises, and MissingExtra where nothing can be drawn.
+    Raises what `make_control` raises; its first `reset` raises MissingExtra where nothing can be drawn.
     """
     task, options = split_options("dmc-pixels", name, OPTIONS)
     render = one_of(f"dmc-pixels:{name}", "render", options["render"], ("fast", "plain"))
-    at_least(f"dmc-pixels:{name}", "size", options["size"], 8)
+    for key, least in (("size", 8), ("repeat", 1)):
+        at_least(f"dmc-pixels:{name}", key, options[key], least)
     env = load(task, seed)
     domain = task.partition(".")[0]
     cameras = env.physics.model.ncam
     camera = options["camera"] if options["camera"] >= 0 else min(_CAMERAS.get(domain, 0), cameras - 1)
     if camera >= cameras:
         raise UserError(f"dmc-pixels:{name}: there is no camera {camera}; the model has cameras 0 to {cameras - 1}.")
-    inner = wrap(env, f"dmc-pixels:{name}", domain)
-    return stacked(Pixels(inner, options["size"], camera, is_fast=render == "fast"), options["stack"])
+    inner = ActionRepeat(wrap(env, f"dmc-pixels:{name}", domain), options["repeat"])
+    pixels = Pixels(inner, env.physics, options["size"], camera, is_fast=render == "fast")
+    return stacked(pixels, options["stack"])
 
 
 def list_pixels() -> list[Listed]:
@@ -63,12 +68,18 @@ def list_pixels() -> list[Listed]:
 class Pixels(Wrapper):
     """A task of the suite, shown by one of its cameras."""
 
-    def __init__(self, env: ControlEnv, size: int, camera: int, *, is_fast: bool):
+    def __init__(self, env: Env, physics: Any, size: int, camera: int, *, is_fast: bool):
         super().__init__(env)
         self.spec = env.spec._replace(observation_shape=(size, size, 3), observation_dtype=np.dtype(np.uint8))
-        physics = env._env.physics
         self._has_landscape = physics.model.nhfield > 0
-        self._renderer = Renderer(physics.model.ptr, physics.data.ptr, (size, size), camera, is_fast=is_fast)
+        self._new_renderer = functools.partial(
+            Renderer, physics.model.ptr, physics.data.ptr, (size, size), camera, is_fast=is_fast
+        )
+
+    @functools.cached_property
+    def _renderer(self) -> Renderer:
+        """OpenGL is opened for the first picture: to know an environment's shapes needs none."""
+        return self._new_renderer()
 
     def reset(self) -> UInt8[np.ndarray, "H W 3"]:
         super().reset()
@@ -87,5 +98,6 @@ class Pixels(Wrapper):
         return goes_on
 
     def close(self):
-        self._renderer.close()
+        if "_renderer" in vars(self):
+            self._renderer.close()
         super().close()

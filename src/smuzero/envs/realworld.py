@@ -37,9 +37,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from smuzero.envs.base import Env, EnvStep, Listed, Wrapper
-from smuzero.envs.control import load, random_state, set_random_state, wrap
+from smuzero.envs.control import load, wrap
 from smuzero.envs.options import known_name, one_of, split_options
 from smuzero.envs.perturbed import Perturbation, start_upright
+from smuzero.envs.simulator_state import random_state, set_random_state
 from smuzero.envs.wrappers import stacked
 
 TASKS = ("cartpole.swingup", "walker.walk", "quadruped.walk", "humanoid.walk")

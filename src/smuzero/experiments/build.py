@@ -12,7 +12,7 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerState, Update, init_learner, make_update
+from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Pool
@@ -25,7 +25,7 @@ from smuzero.experiments.recipe import Recipe
 from smuzero.networks.boards import make_board_network
 from smuzero.networks.mixed import mixed_input
 from smuzero.networks.model import Network, Params, make_network
-from smuzero.networks.pixels import make_pixel_network
+from smuzero.networks.pixels import PictureInput, make_pixel_network
 from smuzero.replay.buffer import Buffer
 from smuzero.runtime.local import Parts
 from smuzero.types import Part
@@ -53,8 +53,8 @@ def build_network(
 ) -> tuple[Policy, Network]:
     """The kind of policy that suits the actions, and the network that suits both it and the observations.
 
-    Planes of a board keep their points, pictures are scaled down, all else is one vector. Raises InvalidSetting
-    where the actions are too many for what is asked of them, or an LSTM has no place.
+    Planes of a board keep their points, pictures are scaled down or become a vector, all else is one vector. Raises
+    InvalidSetting where the actions are too many for what is asked of them, or an LSTM has no place.
     """
     try:
         policy = make_policy(space, config.acting.structure)
@@ -62,20 +62,20 @@ def build_network(
             policy.enumerate_words()
     except ValueError as error:
         raise InvalidSetting(str(error)) from error
-    if config.network.lstm and (is_board or len(observation_shape) == 3):
-        raise InvalidSetting("network.lstm is true, but boards and pictures have no input block to put an LSTM behind.")
-    if is_board:
-        return policy, make_board_network(config.network, observation_shape, policy)
-    if len(observation_shape) == 3:
-        return policy, make_pixel_network(config.network, observation_shape, policy)
-    if not parts:
-        return policy, make_network(config.network, observation_shape, policy)
-    (size,) = observation_shape
+    is_picture = not is_board and len(observation_shape) == 3
+    keeps_planes = is_board or (is_picture and config.network.picture_latent == "planes")
+    if config.network.lstm and keeps_planes:
+        raise InvalidSetting("network.lstm is true, but planes have no input block to put an LSTM behind.")
+    if keeps_planes:
+        make = make_board_network if is_board else make_pixel_network
+        return policy, make(config.network, observation_shape, policy)
 
     def make_input(rngs: Any) -> Any:
-        return mixed_input(config.network, size, parts, rngs)
+        if is_picture:
+            return PictureInput(config.network, observation_shape, rngs=rngs)
+        return mixed_input(config.network, observation_shape[0], parts, rngs)
 
-    return policy, make_network(config.network, observation_shape, policy, make_input)
+    return policy, make_network(config.network, observation_shape, policy, make_input if is_picture or parts else None)
 
 
 def network_of(recipe: Recipe) -> tuple[Policy, Network]:
@@ -120,7 +120,7 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
 def learner_template(recipe: Recipe) -> LearnerState:
     """Shapes and dtypes of the learner's state, with nothing computed."""
     _, network = network_of(recipe)
-    return jax.eval_shape(lambda: init_learner(network, recipe.config.learner, jax.random.key(0)))
+    return learner_shapes(network, recipe.config.learner)
 
 
 def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agent:

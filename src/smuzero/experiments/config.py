@@ -19,7 +19,7 @@ from smuzero.networks.model import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
 from smuzero.search.settings import SearchSettings
-from smuzero.types import UserError
+from smuzero.types import UserError, check_at_least
 
 
 class InvalidSetting(UserError):
@@ -52,9 +52,7 @@ class ActingSettings:
         for name, options in known.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {' or '.join(map(repr, options))}.")
-        for name, least in (("num_envs", 1), ("num_workers", 0), ("action_repeat", 1), ("bins", 2), ("temperature", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
+        check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0)
 
 
 @dataclasses.dataclass(frozen=True)

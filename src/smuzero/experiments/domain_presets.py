@@ -38,6 +38,24 @@ _SMALL = {
     "run.frames_per_update": 4.0,
 }
 
+_PIXELS = {
+    # Rewards of 4 frames, and a discount of 4 frames' worth; an action held so long is seen to do something.
+    "acting.env_options": "size=64,repeat=4",
+    "acting.num_envs": 8,
+    "network.picture_latent": "vector",
+    "network.reward_range": (-4.0, 4.0),
+    "learner.discount": 0.96,
+    "learner.unroll": 3,
+    "learner.n_step": 3,
+    "learner.picture_shift": 2,
+    "learner.batch_size": 32,
+    "learner.learning_rate": 5e-4,
+    "replay.max_sequences": 600,
+    "replay.max_length": 50,
+    "run.learn_after": 1000,
+    "run.frames_per_update": 4.0,
+}
+
 DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
     "paper": {
         "dmc-pixels": _TOWER,
@@ -64,7 +82,7 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
         },
     },
     "quick": {
-        "dmc-pixels": {**_SMALL, "replay.max_sequences": 1000},
+        "dmc-pixels": _PIXELS,
         "cmu": {"network.picture_blocks": (0, 0, 0), "learner.batch_size": 64},
         "rwrl": {"acting.env_options": "stack=4", "network.lstm": True},
         "atari": {

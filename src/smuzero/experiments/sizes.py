@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smuzero.agent.learner import init_learner
+from smuzero.agent.learner import learner_shapes
 from smuzero.experiments.build import network_of
 from smuzero.experiments.recipe import Recipe
 from smuzero.search.settings import SearchSettings
@@ -50,7 +50,7 @@ def measure(recipe: Recipe) -> Sizes:
     """What a run of this recipe takes."""
     config = recipe.config
     policy, network = network_of(recipe)
-    learner = jax.eval_shape(lambda: init_learner(network, config.learner, jax.random.key(0)))
+    learner = learner_shapes(network, config.learner)
     observation = jax.ShapeDtypeStruct(recipe.observation_shape, jnp.dtype(recipe.observation_dtype))
     if network.memory_size:
         observation = jax.ShapeDtypeStruct((network.memory_size,), jnp.float32)

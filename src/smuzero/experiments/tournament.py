@@ -26,7 +26,7 @@ from smuzero.evaluation.tictactoe import perfect_player
 from smuzero.experiments import api
 from smuzero.experiments.boards import model_discount
 from smuzero.runtime import run_folder
-from smuzero.types import UserError
+from smuzero.types import UserError, check_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +49,7 @@ class TournamentSettings:
     """Of openings and searches."""
 
     def __post_init__(self):
-        for name, least in (("games", 1), ("opening_moves", 0), ("prior_draws", 0), ("timeout", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
+        check_at_least(self, UserError, games=1, opening_moves=0, prior_draws=0, timeout=0)
 
 
 class Entrant(NamedTuple):

@@ -27,10 +27,10 @@ def plane_norm(planes: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
 
 
 class InputConvolution(nnx.Module):
-    """3x3 convolution of an observation's planes, LayerNorm, ReLU."""
+    """Convolution of an observation's planes (3x3 unless said otherwise), LayerNorm, ReLU."""
 
-    def __init__(self, planes_in: int, planes: int, *, stride: int = 1, rngs: nnx.Rngs):
-        self.convolution = convolution(planes_in, planes, stride=stride, rngs=rngs)
+    def __init__(self, planes_in: int, planes: int, *, size: int = 3, stride: int = 1, rngs: nnx.Rngs):
+        self.convolution = convolution(planes_in, planes, size=size, stride=stride, rngs=rngs)
         self.norm = plane_norm(planes, rngs=rngs)
 
     def __call__(self, observation: Num[Array, "H W F"]) -> Float[Array, "h w C"]:

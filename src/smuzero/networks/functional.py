@@ -17,10 +17,12 @@ Params = Any
 
 def split_once(
     build: Callable[[PRNGKeyArray], Mapping[str, nnx.Module]],
-) -> tuple[Callable[[PRNGKeyArray], Params], Callable[[Params, str], Any]]:
-    """Two functions for the named modules that `build` makes: key -> params, and (params, name) -> that module."""
+) -> tuple[Callable[[PRNGKeyArray], Params], Callable[[Params, str], Any], Params]:
+    """For the named modules that `build` makes: key -> params, (params, name) -> that module, and params as shapes."""
     structure = nnx.eval_shape(lambda: build(jax.random.key(0)))
     graphs = {name: nnx.split(module)[0] for name, module in structure.items()}
+
+    shapes = {name: nnx.to_pure_dict(nnx.state(module)) for name, module in structure.items()}
 
     def init(key: PRNGKeyArray) -> Params:
         return {name: nnx.to_pure_dict(nnx.state(module)) for name, module in build(key).items()}
@@ -28,4 +30,4 @@ def split_once(
     def module(params: Params, name: str) -> Any:
         return nnx.merge(graphs[name], params[name])
 
-    return init, module
+    return init, module, shapes

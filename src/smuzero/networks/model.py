@@ -41,6 +41,11 @@ class NetworkSettings:
     """An LSTM between the input block and the tower, for what one observation does not show (Real-World RL)."""
     picture_blocks: tuple[int, int, int] = (2, 3, 3)
     """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
+    picture_latent: Literal["planes", "vector"] = "planes"
+    """What becomes of a picture: planes and convolutions throughout (MuZero), or one vector and the fully connected
+    network, whose searches cost far less."""
+    picture_planes: int = 32
+    """Planes of the convolutions that make a picture one vector."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -65,6 +70,8 @@ class NetworkSettings:
             )
         if min(self.picture_blocks) < 0:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
+        if self.picture_latent not in ("planes", "vector"):
+            raise ValueError(f"picture_latent is {self.picture_latent!r}, but can be 'planes' (MuZero) or 'vector'.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -109,6 +116,8 @@ class Network:
     nothing is remembered (`smuzero.networks.recurrent`)."""
     memory_size: int = 0
     """m; an episode starts with zeros."""
+    shapes: Params | None = None
+    """Params as shapes and dtypes; None where `init` has to be traced to know them, which takes seconds."""
 
 
 def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -201,7 +210,7 @@ def make_network(
             "predict": heads.Head(settings.width, outputs, rngs=rngs),
         }
 
-    init, module = split_once(build)
+    init, module, shapes = split_once(build)
 
     def represent(params: Params, observation: Array) -> Array:
         return module(params, "represent")(observation)
@@ -228,4 +237,5 @@ def make_network(
         settings.reward_support,
         recall if settings.lstm else None,
         settings.memory_size,
+        shapes,
     )

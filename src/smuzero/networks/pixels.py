@@ -5,6 +5,10 @@ residual blocks in between, then the tower; 96x96 (or 84x84) points become 6x6. 
 latent stays spatial. Pictures come as uint8 and are divided by 255 here, on whatever
 computes the network: the host never holds them as floats.
 
+With `picture_latent` "vector" (not the paper's) a few convolutions embed the picture in the
+place of Appendix A's input block, and all that follows is the fully connected network:
+a search, and the learning of it, then cost what they cost from states.
+
 An action enters the dynamics as planes, each full of one number: its one-hot choices,
 or its coordinates (`action_input`).
 
@@ -19,6 +23,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from smuzero.actions.distributions import Policy
+from smuzero.networks import towers
 from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution
 from smuzero.networks.model import Network, NetworkSettings, make_bound
 from smuzero.networks.planes import make_plane_network
@@ -75,6 +80,24 @@ class PixelRepresentation(nnx.Module):
 
     def __call__(self, picture: Num[Array, "H W F"]) -> Float[Array, "h w C"]:
         return self.bound(self.tower(self.input(picture)))
+
+
+class PictureInput(nnx.Module):
+    """A picture as one vector: a convolution of stride 4, one of stride 2, and the input block of Appendix A.
+
+    What is where is read off an eighth of the picture's height and width, point by point.
+    """
+
+    def __init__(self, settings: NetworkSettings, observation_shape: tuple[int, ...], *, rngs: nnx.Rngs):
+        height, width, planes_in = observation_shape
+        planes = settings.picture_planes
+        # Size 4 and stride 4: no point is read twice, which is what makes the largest layer cheap.
+        self.patches = InputConvolution(planes_in, planes, size=4, stride=4, rngs=rngs)
+        self.convolution = InputConvolution(planes, planes, stride=2, rngs=rngs)
+        self.block = towers.InputBlock(halved(height, 3) * halved(width, 3) * planes, settings.width, rngs=rngs)
+
+    def __call__(self, picture: Num[Array, "H W F"]) -> Float[Array, " width"]:
+        return self.block(self.convolution(self.patches(picture.astype(jnp.float32) / BRIGHTEST)))
 
 
 def tiled(numbers: Float[Array, " F"], shape: tuple[int, int]) -> Float[Array, "H W F"]:

@@ -74,7 +74,7 @@ def make_plane_network(
             "predict": PlanePrediction(settings, shape, policy.num_logits, rngs=rngs),
         }
 
-    init, module = split_once(build)
+    init, module, shapes = split_once(build)
 
     return Network(
         init=jax.jit(init),  # as one program: each parameter's own would be compiled on its own
@@ -83,4 +83,5 @@ def make_plane_network(
         predict=lambda params, latent: module(params, "predict")(latent),
         value_support=settings.value_support,
         reward_support=settings.reward_support,
+        shapes=shapes,
     )

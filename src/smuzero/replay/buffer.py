@@ -22,7 +22,7 @@ from jaxtyping import Float, Float32, Int, Int64
 from smuzero.replay import stored as storage
 from smuzero.replay import windows
 from smuzero.replay.sum_tree import SumTree
-from smuzero.types import Sequence, Windows
+from smuzero.types import Sequence, Windows, check_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +43,7 @@ class ReplaySettings:
     """Added to every error handed in, in its own units, so that no step becomes undrawable; above 0."""
 
     def __post_init__(self):
-        for name in ("max_sequences", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but a replay needs at least 1.")
+        check_at_least(self, max_sequences=1, max_length=1)
         for name in ("priority_exponent", "importance_exponent"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, but it must be at least 0. The paper uses 1.")

@@ -65,8 +65,11 @@ def _observed(stored: Sequence, slot: Int64[np.ndarray, "B 1"], step: Int64[np.n
     rows, stack = _rows(stored.observation, slot, step), stack_of(stored)
     if stack == 1:
         return _take(stored.observation, rows)
-    shown = np.moveaxis(_take(stored.observation, rows[..., None] + np.arange(stack)), 2, -2)
-    return shown.reshape(*shown.shape[:-2], stack * shown.shape[-1])
+    # What lies along the last axis moves as one element: of pictures, twice as fast as byte by byte.
+    size = stored.observation.shape[-1] * stored.observation.itemsize
+    whole = stored.observation.view(np.dtype((np.void, size)))[..., 0]
+    shown = np.moveaxis(_take(whole, rows[..., None] + np.arange(stack)), 2, -1)
+    return np.ascontiguousarray(shown).view(stored.observation.dtype)
 
 
 def _remembered(

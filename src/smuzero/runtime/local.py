@@ -22,7 +22,7 @@ import numpy as np
 from smuzero.agent.collecting import Collects
 from smuzero.agent.learner import LearnerSettings, LearnerState, Update
 from smuzero.replay.buffer import Buffer
-from smuzero.types import UserError
+from smuzero.types import UserError, check_at_least
 
 
 class Diverged(UserError):
@@ -51,16 +51,8 @@ class RunSettings:
     """Frames between lines of metrics."""
 
     def __post_init__(self):
-        for name in (
-            "frames",
-            "evaluate_every",
-            "evaluation_episodes",
-            "checkpoint_every",
-            "keep_checkpoints",
-            "log_every",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        check_at_least(self, frames=1, evaluate_every=1, evaluation_episodes=1)
+        check_at_least(self, checkpoint_every=1, keep_checkpoints=1, log_every=1)
         if not self.frames_per_update > 0:
             raise ValueError(f"frames_per_update is {self.frames_per_update}, but must be above 0.")
 

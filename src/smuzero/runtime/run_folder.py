@@ -17,6 +17,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -180,13 +181,24 @@ def default_path(env_id: str, preset: str, seed: int, now: datetime.datetime | N
 def versions() -> dict[str, Any]:
     """What a run depends on here: packages (None where not installed), Python, platform, processors."""
     found: dict[str, Any] = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        name = package.replace("-", "_")
-        try:
-            found[name] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found | {"platform": platform.platform(), "cpu_count": os.cpu_count()}
+    found |= {package.replace("-", "_"): _version(package) for package in _PACKAGES}
+    return found | {"smuzero": own_version(), "platform": platform.platform(), "cpu_count": os.cpu_count()}
+
+
+def own_version() -> str | None:
+    """This package's version; from its source tree where it is used from there without being installed."""
+    if (installed := _version("smuzero")) is not None:
+        return installed
+    with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
+        project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return project["version"] if project["name"] == "smuzero" else None
+    return None
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
 
 
 def _refuse_occupied(path: Path) -> None:

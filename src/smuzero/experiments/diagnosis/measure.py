@@ -29,7 +29,7 @@ from smuzero.experiments.config import Config
 from smuzero.experiments.diagnosis import numbers, visits
 from smuzero.networks.model import Network, Params
 from smuzero.runtime import checkpoints, run_folder
-from smuzero.types import UserError
+from smuzero.types import UserError, check_at_least
 
 MEANINGS: dict[str, str] = {
     "episodes/return": "mean return of the episodes played for this, without noise",
@@ -112,9 +112,7 @@ class DiagnosisSettings:
     """Most steps of an episode; where it is cut, the value stands for the rest."""
 
     def __post_init__(self):
-        for name, least in (("states", 1), ("candidates", 2), ("episodes", 1), ("steps", 1)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
+        check_at_least(self, UserError, states=1, candidates=2, episodes=1, steps=1)
         if self.proposal not in ("search", "uniform"):
             raise UserError(f"proposal is {self.proposal!r}, but must be 'search' or 'uniform'.")
 
