@@ -11,9 +11,9 @@ picture are made of all lines there are.
 """
 
 import argparse
+import functools
 import itertools
 import json
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +21,13 @@ import numpy as np
 import reach
 from scipy import stats
 
-import smuzero
+from smuzero.agent.acting import Act
+from smuzero.experiments import build, presets, training
+from smuzero.experiments.config import Config
+from smuzero.networks.model import Params
 from smuzero.report.curves import new_figure, save
-from smuzero.runtime.metrics import read_metrics
+from smuzero.runtime import compilation_cache
+from smuzero.runtime.local import LocalRun, Parts
 
 PRIORS = {"sampled": "π̂_β", "policy": "π"}
 
@@ -47,22 +51,45 @@ class Cell(NamedTuple):
 CELLS = [Cell(*cell) for cell in itertools.product((5, 20), (True, False), PRIORS)]
 
 
+class Programs(NamedTuple):
+    """What all seeds of a cell share: settings, and compiled functions."""
+
+    config: Config
+    parts: Parts
+    greedy: Act
+
+
+@functools.cache
+def programs(cell: Cell, frames: int) -> Programs:
+    """Compiled once, which takes longer than a run."""
+    config = presets.compose("quick", reach.Reach, frames=frames, overrides={**reach.SETTINGS, **cell.settings})
+    with build.open_pool(config, reach.Reach, seed=0) as pool:
+        recipe = training.make_recipe(reach.Reach, config, "quick", 0, pool)
+        parts = build.build_parts(recipe, reach.Reach, pool)
+    return Programs(config, parts, build.greedy_act(config, *build.network_of(recipe)))
+
+
 def train(cell: Cell, seed: int, frames: int) -> dict[str, Any]:
-    """One run: what it was, and its curves."""
-    with tempfile.TemporaryDirectory() as folder:
-        overrides = {**reach.SETTINGS, **cell.settings}
-        out = Path(folder) / "run"
-        smuzero.train(reach.Reach, frames=frames, seed=seed, out=out, overrides=overrides, progress=False)
-        curves = read_metrics(out)
-    shown, returns = curves["eval/return_mean"]
-    entropy = np.interp(shown, *curves["policy/entropy"])
+    """One run, as `smuzero.train` would do it with these settings, but for the folder: what it was, and its curves."""
+    config, shared, greedy = programs(cell, frames)
+    lines: list[dict[str, float]] = []
+    with build.open_pool(config, reach.Reach, seed) as pool:
+        recipe = training.make_recipe(reach.Reach, config, "quick", seed, pool)
+        parts = build.build_parts(recipe, reach.Reach, pool)
+
+        def evaluate(params: Params, episodes: int) -> np.ndarray:
+            return build.play_in(reach.Reach, config, recipe.space, greedy, params, episodes, seed)
+
+        parts = parts._replace(act=shared.act, update=shared.update, evaluate=evaluate)
+        LocalRun(parts, config.run, config.learner, seed, lines.append, lambda run: None).run()
+    shown = [line for line in lines if "eval/return_mean" in line]
     return {
         **cell._asdict(),
         "seed": seed,
-        "frames": shown.tolist(),
-        "returns": returns.round(4).tolist(),
-        "entropy": entropy.round(3).tolist(),
-        "seconds": round(float(curves["wall_seconds"][1][-1]), 1),
+        "frames": [line["env_frames"] for line in shown],
+        "returns": [round(line["eval/return_mean"], 4) for line in shown],
+        "entropy": [round(line["policy/entropy"], 3) for line in shown],
+        "seconds": round(shown[-1]["wall_seconds"], 1),
     }
 
 
@@ -136,7 +163,8 @@ def main(arguments: list[str] | None = None) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     recorded = given.out / "runs.jsonl"
     recorded.touch()
-    for cell, seed in itertools.product(CELLS, given.seeds):
+    compilation_cache.enable()
+    for seed, cell in itertools.product(given.seeds, CELLS):
         if not any(run["seed"] == seed for run in read(recorded, cell)):
             with recorded.open("a") as file:
                 file.write(json.dumps(train(cell, seed, given.frames)) + "\n")

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from smuzero.experiments import api
+from smuzero.runtime.metrics import read_metrics
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
@@ -64,14 +67,9 @@ def test_ablation_trains_what_is_missing_and_tells_and_draws_all(ablation, monke
 
     def pretend(cell, seed, frames):
         trained.append((cell, seed))
-        curve = [0.1, round(float(random.normal(0.5 if cell.prior == "sampled" else 0.2, 0.01)), 4)]
-        return {
-            **cell._asdict(),
-            "seed": seed,
-            "frames": [frames // 2, frames],
-            "returns": curve,
-            "entropy": [9.0, 3.0],
-        }
+        returns = [0.1, round(float(random.normal(0.5 if cell.prior == "sampled" else 0.2, 0.01)), 4)]
+        curves = {"frames": [frames // 2, frames], "returns": returns, "entropy": [9.0, 3.0]}
+        return {**cell._asdict(), "seed": seed, **curves}
 
     monkeypatch.setattr(ablation, "train", pretend)
     ablation.main(["--seeds", "0", "--frames", "100", "--out", str(tmp_path)])
@@ -89,11 +87,15 @@ def test_ablation_trains_what_is_missing_and_tells_and_draws_all(ablation, monke
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_of_the_ablation_gives_its_curves(ablation, reach, tiny_preset, monkeypatch):
+def test_a_run_of_the_ablation_is_what_train_does(ablation, reach, tiny_preset, monkeypatch, tmp_path):
     monkeypatch.setattr(reach, "SETTINGS", {})  # those of the tiny preset
-    run = ablation.train(ablation.Cell(5, False, "policy"), 0, 600)
-    assert run["frames"] == [300, 600]
-    assert np.isfinite(run["returns"]).all() and np.isfinite(run["entropy"]).all()
+    cell = ablation.Cell(3, False, "policy")
+    runs = [ablation.train(cell, seed, 600) for seed in (0, 1)]
+    assert runs[0]["returns"] != runs[1]["returns"] and np.isfinite(runs[0]["entropy"]).all()
+    api.train(reach.Reach, preset="tiny", frames=600, seed=1, out=tmp_path, overrides=cell.settings, progress=False)
+    frames, returns = read_metrics(tmp_path)["eval/return_mean"]
+    assert runs[1]["frames"] == frames.tolist()
+    np.testing.assert_allclose(runs[1]["returns"], returns, atol=1e-4)
 
 
 def test_torques_are_spread_over_the_pendulums_range(monkeypatch):
