@@ -65,12 +65,21 @@ def improved_policy(found: SearchResult, settings: ImprovementSettings, search: 
     if settings.operator == "corrected_visits":
         return corrected_visits(found)
     low, unit = _unit(found, settings, search)
-    operator = sampled.ImprovementSettings(
-        settings.operator, settings.temperature, search.c1, search.c2, settings.max_weight
-    )
 
     def improve(log_pi: Array, log_beta: Array, count: Array, q: Array, value: Array) -> Array:
-        return sampled.improved_policy(operator, log_pi, log_beta, count, q, search.num_simulations, value)
+        return sampled.improved_policy(
+            settings.operator,
+            log_pi,
+            log_beta,
+            count,
+            q,
+            search.num_simulations,
+            value,
+            temperature=settings.temperature,
+            max_weight=settings.max_weight,
+            c1=search.c1,
+            c2=search.c2,
+        )
 
     q, value = (found.q - low[:, None]) / unit[:, None], (found.raw_value - low) / unit
     return jax.vmap(improve)(found.log_pi, found.log_beta, found.count, q, value)

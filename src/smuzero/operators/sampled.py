@@ -8,8 +8,7 @@ slots hold distinct actions, `count` says how often each was drawn, and a slot
 with count 0 is empty: it gets probability 0 whatever else it holds.
 """
 
-import dataclasses
-from collections.abc import Callable
+import math
 
 import jax
 import jax.numpy as jnp
@@ -59,57 +58,49 @@ def resample(key: PRNGKeyArray, probs: Float[Array, " K"]) -> Int[Array, ""]:
     return jax.random.categorical(key, jnp.log(probs))
 
 
-@dataclasses.dataclass(frozen=True)
-class ImprovementSettings:
-    """Which operator makes the policy target, and its constants; every one is a compile-time constant."""
-
-    operator: str = "muzero"
-    """muzero, mpo, awr, ppo or pg (Section 4.1, Appendix F)."""
-    temperature: float = 0.1
-    """τ of mpo, awr and ppo, in units of the Q that is given (Section 4.1, which names no number)."""
-    c1: float = 1.25
-    """Exploration constant of PUCT, which λ_N of muzero follows from (Appendix D)."""
-    c2: float = 19652.0
-    """Visits at which exploration has grown by log 2 (Appendix D)."""
-    max_weight: float = float("inf")
-    """Largest exp(A/τ) of awr; Peng et al. 2019 use 20."""
-    lower: float | None = None
-    """What Q is measured from under pg; by default 0, or the least Q where that is below."""
-
-    def __post_init__(self):
-        if self.operator not in OPERATORS:
-            raise ValueError(f"operator is {self.operator!r}, but must be one of {', '.join(OPERATORS)} (Section 4.1).")
-        for name in ("temperature", "c1", "c2", "max_weight"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0.")
+OPERATORS = ("muzero", "mpo", "awr", "ppo", "pg")
+"""The operators by name (Section 4.1, Appendix F)."""
 
 
-OPERATORS: dict[str, Callable[[ImprovementSettings, Scalar, Scalar | None], Operator]] = {
-    "muzero": lambda settings, strength, value: MuZero(strength),
-    "mpo": lambda settings, strength, value: MPO(settings.temperature),
-    "awr": lambda settings, strength, value: AWR(settings.temperature, value, settings.max_weight),
-    "ppo": lambda settings, strength, value: PPO(settings.temperature),
-    "pg": lambda settings, strength, value: PolicyGradient(settings.lower),
-}
-"""By name: (settings, λ_N, V(s) if known) -> the operator."""
+def operator_named(
+    name: str, strength: Scalar, value: Scalar | None = None, temperature: Scalar = 0.1, max_weight: Scalar = math.inf
+) -> Operator:
+    """The operator of that name, with λ_N for muzero, V(s) for awr, τ for mpo, awr and ppo; raises ValueError."""
+    known = {
+        "muzero": MuZero(strength),
+        "mpo": MPO(temperature),
+        "awr": AWR(temperature, value, max_weight),
+        "ppo": PPO(temperature),
+        "pg": PolicyGradient(),
+    }
+    if name not in known:
+        raise ValueError(f"operator is {name!r}, but must be one of {', '.join(OPERATORS)} (Section 4.1).")
+    return known[name]
 
 
 def improved_policy(
-    settings: ImprovementSettings,
+    name: str,
     log_pi: Float[Array, " K"],
     log_beta: Float[Array, " K"],
     count: Int[Array, " K"],
     q: Float[Array, " K"],
     visits: Int[Array, ""] | Scalar,
     value: Scalar | None = None,
+    *,
+    temperature: Scalar = 0.1,
+    max_weight: Scalar = math.inf,
+    c1: float = 1.25,
+    c2: float = 19652.0,
 ) -> Float[Array, " K"]:
     """The policy over K slots that stands in place of normalised visits: to act by (`resample`), and as a target.
 
-    `visits` is ΣN of the search, which muzero's λ_N follows from; `value` is V(s)
-    for awr. For muzero, q must be in the units PUCT compares, normalised to
+    `visits` is ΣN of the search, which muzero's λ_N follows from with PUCT's c1
+    and c2 (Appendix D); `value` is V(s) and `max_weight` the largest exp(A/τ) for
+    awr; `temperature` is τ of mpo, awr and ppo, for which the paper names no
+    number. For muzero, q must be in the units PUCT compares, normalised to
     [0, 1], or it is not what the search's visits tend to; then the others' τ is
-    one constant for all environments as well.
+    one constant for all environments as well. Raises ValueError for an unknown name.
     """
-    strength = search_strength(visits, jnp.sum((count > 0).astype(q.dtype)), settings.c1, settings.c2)
-    operator = OPERATORS[settings.operator](settings, strength.astype(q.dtype), value)
+    strength = search_strength(visits, jnp.sum((count > 0).astype(q.dtype)), c1, c2)
+    operator = operator_named(name, strength.astype(q.dtype), value, temperature, max_weight)
     return sampled_improve(operator, log_pi, log_beta, count, q)
