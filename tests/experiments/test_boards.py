@@ -90,6 +90,7 @@ def test_checkpoints_are_rated_against_each_other_and_a_program(run, tmp_path, c
     assert [player["frames"] for player in found["players"][:-1]] == [0, 40, 80]
     assert found["players"][2]["elo"] == 2000.0, "the run's last checkpoint is the anchor"
     assert found["matches"][-1]["reasons"] == {"resigned": 2} and found["matches"][-1]["wins"] == 2
+    assert [found["matches"][-1][colour] for colour in ("first", "second")] == [[1, 0, 0], [1, 0, 0]]
     assert program in shown and "95 % interval" in shown
 
 
