@@ -44,6 +44,7 @@ def test_every_sequence_is_a_game_by_the_rules(played):
         for t, action in enumerate(sequence.action[:, 0]):
             np.testing.assert_array_equal(board.observe(state), sequence.observation[t])
             assert board.legal(state)[action] and not board.is_terminal(state)
+            np.testing.assert_array_equal(board.legal(state), sequence.legal[t])
             assert not sequence.visits[t][~np.asarray(board.legal(state))].any(), "illegal moves are never searched"
             mover, state = int(board.to_play(state)), step(state, int(action))
             assert sequence.reward[t] == board.rewards(state)[mover]

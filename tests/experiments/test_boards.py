@@ -90,6 +90,7 @@ def test_checkpoints_are_rated_against_each_other_and_a_program(run, tmp_path, c
     assert [player["frames"] for player in found["players"][:-1]] == [0, 40, 80]
     assert found["players"][2]["elo"] == 2000.0, "the run's last checkpoint is the anchor"
     assert found["matches"][-1]["reasons"] == {"resigned": 2} and found["matches"][-1]["wins"] == 2
+    assert [found["matches"][-1][colour] for colour in ("first", "second")] == [[1, 0, 0], [1, 0, 0]]
     assert program in shown and "95 % interval" in shown
 
 
@@ -132,6 +133,29 @@ def test_an_unknown_game_is_named_before_anything_is_made(tmp_path):
         api.train("tictacto", out=tmp_path / "run")
 
 
+def test_an_opponent_that_nobody_knows_there_is_refused(run, capsys):
+    assert main(["evaluate", str(run), "--opponent", "every"]) == 2
+    assert "tictactoe only, not for go:3x3" in capsys.readouterr().err
+
+
+def test_a_run_on_tictactoe_is_held_to_perfect_play_and_to_every_line(tmp_path, capsys):
+    api.train("tictactoe", preset="paper", overrides=SMALL, out=tmp_path, progress=False)
+    perfect = api.evaluate(tmp_path, episodes=4, opponent="perfect")
+    assert perfect.returns.shape == (4,) and (perfect.returns <= 0).all()
+    assert main(["evaluate", str(tmp_path), "--opponent", "every"]) == 0
+    assert "against every line of play: " in (shown := capsys.readouterr().out)
+    assert int(shown.split(" of ")[-1].split()[0]) > 100
+
+
 def test_bench_times_self_play():
-    (cell,) = selfplay.measure(["tictactoe"], [2], [(4, 0)], simulations=2, samples=2, seconds=0.0)
-    assert cell["moves_per_second"] > 0 and cell["games_per_hour"] > 0
+    (cell,) = selfplay.measure(["tictactoe"], [(4, 0)], [2], simulations=2, samples=2, seconds=0.0)
+    assert cell["moves_per_second"] > 0 and cell["games_per_second"] > 0
+
+
+def test_bench_times_the_self_play_that_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(selfplay.mctx_search, "is_installed", lambda: False)
+    asked = "bench selfplay tictactoe --networks 2x0 --batches 2 --seconds 0 --json"
+    assert main(asked.split()) == 0
+    (cell,) = json.loads(capsys.readouterr().out)
+    assert (cell["board"], cell["network"], cell["batch"]) == ("tictactoe", "2x0", 2)
+    assert cell["moves_per_second"] > 0 and cell["over_mctx"] is None

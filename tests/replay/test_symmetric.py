@@ -39,6 +39,19 @@ def test_a_mirrored_window_shows_mirrored_cells_moves_and_searches():
     np.testing.assert_array_equal(seen.visits, plain.visits)
 
 
+def test_what_was_legal_turns_with_the_moves():
+    # A turn by a third, whose inverse is another one.
+    source = np.array([[0, 1, 2], [1, 2, 0]])
+    action = np.concatenate([np.argsort(source, axis=1), [[3], [3]]], axis=1)
+    made = SymmetricBuffer(ReplaySettings(max_sequences=2, max_length=3), 0, source[:1], action[:1])
+    made.add(sequence()._replace(legal=np.array([[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 0, 1]], bool)))
+    plain = made.sample(8, 1, 1)
+    seen = turned(plain, source, action, np.ones(8, np.int64))
+    for move in range(4):
+        np.testing.assert_array_equal(seen.legal[:, :, action[1, move]], plain.legal[:, :, move])
+    assert not plain.legal.all()
+
+
 def test_both_symmetries_are_drawn_and_follow_from_the_state():
     one, other = buffer(), buffer(seed=5)
     other.restore(one.state())

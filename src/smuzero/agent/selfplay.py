@@ -64,6 +64,8 @@ class Chunk(NamedTuple):
     observation: Num[Array, "M E ..."]
     after: Num[Array, "M E ..."]
     """What followed the move; where it ended the game, the final position."""
+    legal: Bool[Array, "M E n"]
+    """What could be played before the move."""
     action: Int[Array, "M E A"]
     reward: Float[Array, "M E"]
     """To who made the move."""
@@ -110,8 +112,8 @@ def make_play(
 
     def move(params: Params, games: Games, key: PRNGKeyArray) -> tuple[Games, Chunk]:
         search_key, choice_key = jax.random.split(key)
-        observation = jax.vmap(board.observe)(games.state)
-        found = plan(params, search_key, observation, jax.vmap(board.legal)(games.state))
+        observation, legal = jax.vmap(board.observe)(games.state), jax.vmap(board.legal)(games.state)
+        found = plan(params, search_key, observation, legal)
         decision = decide(
             found,
             choose(choice_key, found.visits, found.prior, games.number),
@@ -125,6 +127,7 @@ def make_play(
             games=after,
             observation=observation,
             after=jax.vmap(board.observe)(state),
+            legal=legal,
             reward=jnp.take_along_axis(rewards, mover[:, None], axis=1)[:, 0],
             discount=jnp.where(is_last, 0.0, OPPONENT),
             is_last=is_last,
@@ -173,6 +176,7 @@ class GameCollector:
                 words=chunk.words[m],
                 visits=chunk.visits[m],
                 root_value=chunk.value[m],
+                legal=chunk.legal[m],
             )
             complete = self._rows.complete(np.asarray(chunk.is_last[m]))
             sequences += [self._rows.cut(index, np.asarray(chunk.after[m, index])) for index in complete]

@@ -19,8 +19,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from smuzero.agent.agent import Agent
+from smuzero.envs.boards import is_board
 from smuzero.envs.registry import EnvFactory
 from smuzero.experiments import build, presets, recipe, sizes, training
+from smuzero.experiments.boards import OPPONENTS
 from smuzero.experiments.recipe import Recipe
 from smuzero.runtime import checkpoints, compilation_cache, durable, run_folder
 from smuzero.types import UserError
@@ -35,6 +37,8 @@ class Evaluation(NamedTuple):
     frames: int
     """Environment frames the agent had been trained for."""
     returns: Float64[np.ndarray, " episodes"]
+    opponent: str | None = None
+    """Whom games on a board were played against."""
 
     @property
     def mean(self) -> float:
@@ -141,11 +145,14 @@ def evaluate(
     env: str | EnvFactory | None = None,
     episodes: int = 100,
     seed: int = 0,
+    opponent: str | None = None,
 ) -> Evaluation:
     """Plays whole episodes with the agent of a run folder or checkpoint.
 
     In the environment it was trained in, or in `env`, which must have the same
     observations and actions. The same seed brings the same episodes.
+    On a board, `opponent` is "random", or in tic-tac-toe "perfect" or "every", which
+    plays all lines against the agent, however many episodes were asked for.
     """
     check_seed(seed)
     if episodes < 1:
@@ -153,8 +160,17 @@ def evaluate(
     agent, made_from, frames = load_checkpoint(Path(path), seed)
     where = env if isinstance(env, str) else environment_of(made_from, env, Path(path))
     act = build.greedy_act(made_from.config, agent.policy, agent.network)
-    returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
-    return Evaluation(where if isinstance(where, str) else made_from.env_name, frames, returns)
+    name = where if isinstance(where, str) else made_from.env_name
+    if not is_board(where):
+        if opponent is not None:
+            raise UserError(f"An opponent was given, {opponent}, but {name} is no game for two.")
+        returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
+        return Evaluation(name, frames, returns)
+    opponent = opponent or "random"
+    if opponent not in OPPONENTS:
+        raise UserError(f"There is no opponent {opponent!r}. Opponents are {', '.join(OPPONENTS)}.")
+    returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed, opponent)
+    return Evaluation(name, frames, returns, opponent)
 
 
 def load_checkpoint(path: Path, seed: int) -> tuple[Agent, Recipe, int]:

@@ -27,6 +27,8 @@ SIZES: dict[str, Mapping[str, Any]] = {
         "network.num_blocks": 16,
         "search.num_samples": 50,
         "search.num_simulations": 400,
+        # Q is on the scale of MuZero's known bounds, whatever a tree has met of it.
+        "search.min_value_range": 2.0,
         "acting.num_envs": 256,
         "replay.max_sequences": 10_000,
         "learner.batch_size": 2048,
@@ -44,9 +46,9 @@ SIZES: dict[str, Mapping[str, Any]] = {
         "search.num_samples": 16,
         "search.num_simulations": 32,
         "acting.num_envs": 64,
-        "replay.max_sequences": 4000,
+        "replay.max_sequences": 2000,
         "replay.priority_offset": 0.1,
-        "learner.batch_size": 128,
+        "learner.batch_size": 64,
         "learner.learning_rate": 2e-3,
         "learner.target_period": 1,
         "learner.target_rate": 0.1,
@@ -54,12 +56,24 @@ SIZES: dict[str, Mapping[str, Any]] = {
         "learner.max_grad_norm": 5.0,
         "selfplay.symmetries": True,
         "run.frames": 200_000,
-        "run.frames_per_update": 32.0,
+        "run.frames_per_update": 16.0,
         "run.evaluate_every": 50_000,
         "run.evaluation_episodes": 40,
         "run.log_every": 5000,
     },
 }
+
+QUICK_GAMES: dict[str, Mapping[str, Any]] = {
+    "tictactoe": {
+        "network.num_blocks": 1,
+        # No game is longer, so that every return is the outcome, and nothing has to be bootstrapped.
+        "learner.n_step": 9,
+        "learner.num_bootstraps": 1,
+        "run.frames": 100_000,
+        "run.frames_per_update": 8.0,
+    },
+}
+"""What `quick` changes further for one game."""
 
 LONGEST = {"tictactoe": 9, "connect_four": 42, "othello": 128, "hex": 123, "chess": 512}
 """Moves of the longest game; Go's are 2·N², as pgx ends it there."""
@@ -78,5 +92,6 @@ def board_changes(preset: str, env: str) -> dict[str, Any]:
     alpha = 0.3 if env == "chess" else ALPHA_GO * MOVES_GO / (moves if size is None else size * size + 1)
     changes["search.noise_concentration"] = round(alpha, 4)
     if preset == "quick":
-        changes["selfplay.opening_moves"] = min(30, longest // 4)
+        changes["selfplay.opening_moves"] = min(30, max(9, longest // 4))
+        changes |= QUICK_GAMES.get(env, {})
     return changes

@@ -15,6 +15,7 @@ from smuzero.agent.acting import Act
 from smuzero.agent.learner import Update, init_learner
 from smuzero.agent.selfplay import OPPONENT, GameCollector, make_play
 from smuzero.envs.boards import Board, make_board
+from smuzero.evaluation import tictactoe
 from smuzero.evaluation.matches import play_match, random_player, searching_player
 from smuzero.experiments.config import Config
 from smuzero.experiments.recipe import Recipe
@@ -22,9 +23,12 @@ from smuzero.networks.model import Network, Params
 from smuzero.replay.buffer import Buffer
 from smuzero.replay.symmetric import SymmetricBuffer
 from smuzero.runtime.local import Parts
+from smuzero.types import UserError
 
 OPENING_MOVES = 2
 """Random moves at the start of each game of an evaluation or a match."""
+OPPONENTS = ("random", "perfect", "every")
+"""Whom an evaluation can play: random moves; in tic-tac-toe perfect play too, or every line that there is."""
 
 
 class BoardGames:
@@ -54,7 +58,7 @@ def board_parts(
     config, seed, board = recipe.config, recipe.seed, games.board
 
     def evaluate(params: Params, episodes: int) -> Float64[np.ndarray, " episodes"]:
-        return play_random(board, greedy, params, episodes, seed)
+        return play_against("random", board, greedy, params, episodes, seed)
 
     return Parts(
         collector=GameCollector(board, config.acting.num_envs, config.replay.max_length),
@@ -75,7 +79,22 @@ def make_replay(config: Config, board: Board, seed: int) -> Buffer:
     return Buffer(config.replay, seed)
 
 
-def play_random(board: Board, act: Act, params: Any, episodes: int, seed: int) -> Float64[np.ndarray, " episodes"]:
-    """What games against a player of random moves bring, colours alternated."""
+def play_against(
+    opponent: str, board: Board, act: Act, params: Any, episodes: int, seed: int
+) -> Float64[np.ndarray, " games"]:
+    """What games against one of `OPPONENTS` bring the agent: 1, 0 or -1. Raises UserError.
+
+    Colours are alternated. Of "every" line of play there are as many games as there are lines.
+    """
     agent = searching_player(board.spec.name, act, params)
-    return play_match(board, agent, random_player(), episodes, seed + 1, OPENING_MOVES)
+    if opponent == "random":
+        return play_match(board, agent, random_player(), episodes, seed + 1, OPENING_MOVES)
+    if board.spec.name != "tictactoe":
+        raise UserError(
+            f"The opponent {opponent!r} is known for tictactoe only, not for {board.spec.name}. Random moves are "
+            "known for every board, and `smuzero elo RUN --opponent` takes programs."
+        )
+    if opponent == "every":
+        return tictactoe.every_line(agent, seed)
+    # No random opening: some lose against perfect play whatever follows.
+    return play_match(board, agent, tictactoe.perfect_player(), episodes, seed + 1, opening_moves=0)

@@ -18,7 +18,7 @@ from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.evaluation.episodes import play_episodes
-from smuzero.experiments.boards import BoardGames, board_parts, model_discount, play_random
+from smuzero.experiments.boards import BoardGames, board_parts, model_discount, play_against
 from smuzero.experiments.config import Config, InvalidSetting
 from smuzero.experiments.domain_presets import with_options
 from smuzero.experiments.recipe import Recipe
@@ -155,14 +155,15 @@ def play_in(
     params: Any,
     episodes: int,
     seed: int,
+    opponent: str = "random",
 ) -> Float64[np.ndarray, " episodes"]:
     """Returns of evaluation episodes in environments of their own, the same for the same seed.
 
     They are made anew every time, so that no evaluation depends on those before it.
-    On a board they are games against random moves: 1 is a win, -1 a loss.
+    On a board they are games against an opponent: 1 is a win, -1 a loss.
     """
     if isinstance(env, str) and boards.is_board(env):
-        return play_random(boards.make_board(env), act, params, episodes, seed)
+        return play_against(opponent, boards.make_board(env), act, params, episodes, seed)
     env = with_options(env, config.acting.env_options)
     # Another seed than the training environments have, or the first episodes would be theirs.
     pool_seed = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])

@@ -21,7 +21,7 @@ from smuzero.envs.boards import Board, make_board
 from smuzero.evaluation import elo
 from smuzero.evaluation.gtp_client import GameRecord, play_gtp_match
 from smuzero.evaluation.gtp_engine import Think, Thought
-from smuzero.evaluation.matches import Player, play_match, random_player, searching_player
+from smuzero.evaluation.matches import Player, play_match, random_player, searching_player, summarise
 from smuzero.evaluation.tictactoe import perfect_player
 from smuzero.experiments import api
 from smuzero.experiments.boards import model_discount
@@ -156,16 +156,21 @@ def _against(board: Board, entrant: Entrant, opponent: str, settings: Tournament
         opening_moves=settings.opening_moves,
         timeout=settings.timeout,
     )
-    decided = np.array([record.result for record in records if record.result is not None], np.float64)
-    return _match(entrant.name, opponent, decided) | {
+    decided = [record for record in records if record.result is not None]
+    results = np.array([record.result for record in decided], np.float64)
+    return _match(entrant.name, opponent, results, np.array([record.agent_is_black for record in decided], bool)) | {
         "reasons": dict(Counter(record.reason for record in records)),
         "records": [GameRecord._asdict(record) for record in records],
     }
 
 
-def _match(player: str, opponent: str, results: np.ndarray) -> dict[str, Any]:
-    wins, draws, losses = (int((results == outcome).sum()) for outcome in (1, 0, -1))
-    return {"player": player, "opponent": opponent, "wins": wins, "draws": draws, "losses": losses}
+def _match(player: str, opponent: str, results: np.ndarray, is_first: np.ndarray | None = None) -> dict[str, Any]:
+    """A match as JSON values; without `is_first`, who moved first is as `play_match` has it."""
+    if is_first is None:
+        is_first = np.arange(len(results)) < (len(results) + 1) // 2
+    wins, draws, losses = summarise(results)
+    colours = {"first": summarise(results[is_first]), "second": summarise(results[~is_first])}
+    return {"player": player, "opponent": opponent, "wins": wins, "draws": draws, "losses": losses, **colours}
 
 
 def _rated(
@@ -183,7 +188,10 @@ def _rated(
 
 
 def _line(match: dict[str, Any]) -> str:
-    return "{player} against {opponent}: {wins} won, {draws} drawn, {losses} lost".format(**match)
+    first, second = ("{} won, {} drawn, {} lost".format(*match[colour]) for colour in ("first", "second"))
+    return "{player} against {opponent}: {wins} won, {draws} drawn, {losses} lost".format(**match) + (
+        f" (moving first: {first}; second: {second})"
+    )
 
 
 def table(found: dict[str, Any]) -> str:

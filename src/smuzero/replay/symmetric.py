@@ -2,8 +2,8 @@
 
 The rules look the same from every side of a board, so each of its S symmetries
 makes another true game of the one that was played. One symmetry is drawn for
-each window and applied to all of it: to what was seen, what was done, and the
-moves the search has counted.
+each window and applied to all of it: to what was seen, what was done and what
+could be done, and the moves the search has counted.
 """
 
 import numpy as np
@@ -46,11 +46,15 @@ def turned(
     for symmetry in np.unique(which):
         rows = np.flatnonzero(which == symmetry)
         flat_out[rows] = flat[rows][:, :, source[symmetry]]
-    table = action[which]
+    table, legal = action[which], windows.legal
+    if legal is not None:
+        # A mask is listed by the turned moves, so it is looked up the other way round.
+        legal = np.take_along_axis(legal, np.argsort(table, axis=1)[:, None], axis=2)
     return windows._replace(
         observation=observation,
         action=_looked_up(table, windows.action),
         words=_looked_up(table, windows.words),
+        legal=legal,
     )
 
 

@@ -1,4 +1,4 @@
-"""Self-play in moves and games per second, beside the same loop built on mctx.
+"""Self-play in games and moves per second, beside the same loop built on mctx.
 
 Both loops observe, search, choose and apply the rules inside one compiled scan,
 with one untrained network. They hold every action at every node (MuZero's search), which
@@ -10,6 +10,7 @@ beforehand. A second figure for this project is that of a search over K samples.
 # pyright: reportCallIssue=false, reportArgumentType=false
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,28 +29,32 @@ from smuzero.networks.model import Network, NetworkSettings, Params
 from smuzero.search.settings import SearchSettings
 
 BOARDS = ("tictactoe", "go:5x5", "go:9x9")
-BATCHES = (32, 128)
-NETWORKS = ((32, 2), (64, 4))
-"""Planes and residual blocks."""
-MOVES = 4
+BATCHES = (16, 64)
+"""Games at once."""
+NETWORKS = ((32, 2),)
+"""Planes and residual blocks: those of `quick`."""
+MOVES = 2
 """Moves of every game in one timed call."""
 
 Program = Callable[[Params, Array, Games], Games]
 
 
 def measure(
-    games: Iterable[str] = BOARDS,
-    batches: Iterable[int] = BATCHES,
+    environments: Iterable[str] = BOARDS,
     networks: Iterable[tuple[int, int]] = NETWORKS,
+    batches: Iterable[int] = BATCHES,
     simulations: int = 32,
     samples: int = 16,
     seconds: float = 3.0,
 ) -> list[dict[str, Any]]:
-    """One cell for each game, network and number of games at once; `mctx` figures are None without mctx."""
+    """One cell for each board, network and number of games at once; `mctx` figures are None without mctx.
+
+    Each of a cell's three programs is compiled, and then timed for about `seconds`.
+    """
     networks, batches = tuple(networks), tuple(batches)
     return [
         cell(name, width, blocks, batch, simulations, samples, seconds)
-        for name in games
+        for name in environments
         for width, blocks in networks
         for batch in batches
     ]
@@ -74,14 +79,14 @@ def cell(
     fastest = {key: _moves_per_second(program, params, board, batch, seconds) for key, program in found.items()}
     mctx_speed = fastest.get("mctx")
     return {
-        "game": name,
+        "board": name,
         "network": f"{width}x{blocks}",
-        "games_at_once": batch,
+        "batch": batch,
         "moves_per_second": fastest["every"],
         "moves_per_second_mctx": mctx_speed,
         "over_mctx": None if mctx_speed is None else fastest["every"] / mctx_speed,
         f"moves_per_second_k{samples}": fastest["sampled"],
-        "games_per_hour": 3600 * fastest["every"] / _mean_length(board),
+        "games_per_second": fastest["every"] / _mean_length(name),
     }
 
 
@@ -137,8 +142,10 @@ def _moves_per_second(program: Program, params: Params, board: Board, batch: int
     return batch * MOVES / least
 
 
-def _mean_length(board: Board, games: int = 64, most: int = 1000) -> float:
+@functools.cache
+def _mean_length(name: str, games: int = 64, most: int = 1000) -> float:
     """Moves of a game of random moves, which those of an untrained network are like."""
+    board = make_board(name)
 
     def move(carry: tuple[Games, Array, Array], key: Array) -> tuple[tuple[Games, Array, Array], None]:
         games, moves, ends = carry
