@@ -147,3 +147,14 @@ def normalised(x: np.ndarray) -> np.ndarray:
 
 def linear(weights: dict, x: np.ndarray) -> np.ndarray:
     return x @ np.asarray(weights["kernel"]) + np.asarray(weights["bias"])
+
+
+def test_symlog_is_taken_of_what_is_observed_before_anything_else():
+    plain, squashed = (
+        make_network(NetworkSettings(width=16, num_blocks=1, observation_symlog=on), (5,), POLICY)
+        for on in (False, True)
+    )
+    params = plain.init(jax.random.key(0))
+    observation = jnp.array([-300.0, -0.1, 0.0, 2.0, 40.0])
+    expected = plain.represent(params, jnp.sign(observation) * jnp.log1p(jnp.abs(observation)))
+    np.testing.assert_allclose(squashed.represent(params, observation), expected, atol=1e-5)

@@ -36,7 +36,13 @@ class ReanalyseSettings:
     num_samples: int = 20
     """Actions drawn at every node of the fresh search (K)."""
     num_simulations: int = 50
-    """Simulations of the fresh search."""
+    """Simulations of the fresh search; 0 leaves the lookahead of every drawn action alone, which costs less."""
+    lookahead: int = 1
+    """Steps of the model by which every drawn action of its root is evaluated: 1 is r + γv, as in acting; further ones
+    follow actions drawn from the policy."""
+    mixed_fraction: float | None = None
+    """Share of draws from the flattened policy, π^(1/`search.mixed_temperature`), which π̂_β corrects for: the policy's
+    target sees more actions without being pulled to them, as noise does. None is as in acting."""
     noise_fraction: float = 0.0
     """Share of noise in its root's π and β."""
     value_weight: float = 0.0
@@ -44,12 +50,12 @@ class ReanalyseSettings:
     step; the n-step return has the rest. Unlike that return, it is not of the policy that once played."""
 
     def __post_init__(self):
-        for name in ("share", "noise_fraction", "value_weight"):
-            if not 0 <= getattr(self, name) <= 1:
+        for name in ("share", "noise_fraction", "value_weight", "mixed_fraction"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
-        for name in ("num_steps", "num_samples", "num_simulations"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        for name, least in (("num_steps", 1), ("num_samples", 1), ("num_simulations", 0), ("lookahead", 1)):
+            if getattr(self, name) is not None and getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
 
 
 class Fresh(NamedTuple):
@@ -80,6 +86,8 @@ def make_reanalyse(
         num_samples=settings.num_samples,
         num_simulations=settings.num_simulations,
         noise_fraction=settings.noise_fraction,
+        root_lookahead=settings.lookahead,
+        mixed_fraction=acting.mixed_fraction if settings.mixed_fraction is None else settings.mixed_fraction,
     )
 
     def reanalyse(params: Params, key: PRNGKeyArray, windows: Windows) -> Fresh:

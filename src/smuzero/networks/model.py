@@ -41,6 +41,8 @@ class NetworkSettings:
     """An LSTM between the input block and the tower, for what one observation does not show (Real-World RL)."""
     picture_blocks: tuple[int, int, int] = (2, 3, 3)
     """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
+    observation_symlog: bool = False
+    """Take sign(x)·log(1 + |x|) of every number that is observed: fast joints then do not drown out slow ones."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -183,7 +185,8 @@ def make_network(
     `make_input` makes another module to embed an observation as a vector of `settings.width`.
     """
     size = math.prod(observation_shape)
-    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, rngs=rngs))
+    symlog = settings.observation_symlog
+    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
     outputs = policy.num_logits + settings.value_bins
     kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
 
