@@ -91,9 +91,10 @@ def search(
         shape = (batch_size, settings.root_lookahead - 1, model.policy.num_uniforms, 1)
         ahead = uniforms.uniforms(uniforms.seeds(ahead_key[0]), 0, shape) if looks_ahead else jnp.zeros(shape)
         nodes = _evaluate_root(nodes, root, words, slots.count, ahead, model)
-    nodes = jax.lax.fori_loop(
-        1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
-    )
+    if settings.num_simulations:
+        nodes = jax.lax.fori_loop(
+            1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
+        )
     return _result(nodes, words, slots, logits, raw_value, model.policy, settings)
 
 
