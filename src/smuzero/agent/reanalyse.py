@@ -113,8 +113,12 @@ def make_reanalyse(
 def with_fresh_policy(windows: Windows, fresh: Fresh) -> Windows:
     """The batch with the fresh drawn actions and their probabilities in place of the stored ones."""
     words, visits = jnp.asarray(windows.words), jnp.asarray(windows.visits, jnp.float32)
-    shape = (words.shape[1], max(words.shape[2], fresh.words.shape[2]))
-    first = fresh.words.shape[0]
+    first, num_steps = fresh.words.shape[0], words.shape[1]
+    if first == words.shape[0]:
+        # No stored slots are left, which are more and would all be empty.
+        shape = (num_steps, fresh.words.shape[2])
+        return windows._replace(words=_padded(fresh.words, shape), visits=_padded(fresh.probs, shape))
+    shape = (num_steps, max(words.shape[2], fresh.words.shape[2]))
     return windows._replace(
         words=jnp.concatenate([_padded(fresh.words, shape), _padded(words[first:], shape)]),
         visits=jnp.concatenate([_padded(fresh.probs, shape), _padded(visits[first:], shape)]),
