@@ -48,6 +48,8 @@ class NetworkSettings:
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
     """What the dynamics sees of an action: one-hot choices, whose block is added to the latent (Appendix A), or the
     bins' values, which keep their size and order and enter the hidden layer of every block."""
+    head_layers: int = 0
+    """Hidden layers between a latent and what is read off it: its policy and value, and a step's reward."""
     value_bins: int = 51
     value_range: tuple[float, float] = (-150.0, 150.0)
     """First and last value bin; in units of h(value) with `value_transform`."""
@@ -67,6 +69,8 @@ class NetworkSettings:
             )
         if min(self.picture_blocks) < 0:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
+        if self.head_layers < 0:
+            raise ValueError(f"head_layers is {self.head_layers}, but must be at least 0.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -145,7 +149,7 @@ class Dynamics(nnx.Module):
         self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
         self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
         self.bound = make_bound(settings, rngs)
-        self.reward = heads.Head(settings.width, settings.reward_bins, rngs=rngs)
+        self.reward = heads.Head(settings.width, settings.reward_bins, settings.head_layers, rngs=rngs)
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " F"]
@@ -162,7 +166,7 @@ class ConditionedDynamics(nnx.Module):
         self.blocks = nnx.List([towers.ConditionedBlock(width, size, rngs=rngs) for _ in range(settings.num_blocks)])
         self.bound = make_bound(settings, rngs)
         self.reward_action = nnx.Linear(size, width, rngs=rngs)
-        self.reward = heads.Head(width, settings.reward_bins, rngs=rngs)
+        self.reward = heads.Head(width, settings.reward_bins, settings.head_layers, rngs=rngs)
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " C"]
@@ -201,7 +205,7 @@ def make_network(
         return {
             **represented(rngs),
             "dynamics": kind(settings, policy, rngs=rngs),
-            "predict": heads.Head(settings.width, outputs, rngs=rngs),
+            "predict": heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs),
         }
 
     init, module = split_once(build)
