@@ -117,7 +117,28 @@ def test_steps_past_the_asked_number_teach_the_policy_nothing(params):
     np.testing.assert_array_equal(mixed.visits[:, 1:], 0.0)
 
 
-@pytest.mark.parametrize("changes", [{"share": 1.5}, {"num_samples": 0}, {"value_weight": -0.1}])
+def test_a_short_lookahead_stands_in_for_the_tree_with_draws_of_its_own_mixture(params):
+    asked = ReanalyseSettings(1.0, num_samples=6, num_simulations=0, lookahead=2, mixed_fraction=0.5)
+    fresh = make_reanalyse(NETWORK, POLICY, asked, ACTING, MPO, GAMMA)(params, jax.random.key(5), make_windows())
+    own = SearchSettings(num_samples=6, num_simulations=0, root_lookahead=2, mixed_fraction=0.5, noise_fraction=0.0)
+    rows = jnp.asarray(make_windows().observation[:, : U + 1].reshape(B * (U + 1), -1))
+    root = jax.vmap(NETWORK.represent, in_axes=(None, 0))(params, rows)
+    found = search(jax.random.key(5), root, search_model(NETWORK, POLICY, params, GAMMA), own)
+    probs = np.asarray(improved_policy(found, MPO, own))
+    np.testing.assert_array_equal(fresh.words.reshape(found.words.shape), found.words)
+    # π·(β̂/β)·exp(Q/τ) in units of the range of the Qs that were found, by hand.
+    for b in range(len(probs)):
+        used = np.flatnonzero(found.count[b])
+        q = np.asarray(found.q[b, used], np.float64)
+        unit = max(q.max() - q.min(), own.min_value_range)
+        log_weight = found.log_pi[b, used] - found.log_beta[b, used] + np.log(found.count[b, used])
+        weight = np.exp(log_weight + (q - q.max()) / unit / MPO.temperature)
+        np.testing.assert_allclose(fresh.probs.reshape(probs.shape)[b, used], weight / weight.sum(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"share": 1.5}, {"num_samples": 0}, {"value_weight": -0.1}, {"mixed_fraction": 1.1}, {"lookahead": 0}]
+)
 def test_impossible_settings_are_refused_by_name(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         dataclasses.replace(ReanalyseSettings(), **changes)

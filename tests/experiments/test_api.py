@@ -3,6 +3,7 @@
 import errno
 import json
 import signal
+import typing
 import warnings
 
 import gymnasium
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import smuzero
-from smuzero.experiments import api, training
+from smuzero.experiments import api, presets, training
 from smuzero.runtime import checkpoints, durable, run_folder
 from smuzero.runtime.metrics import METRICS
 from smuzero.types import UserError
@@ -96,6 +97,36 @@ def test_factory_is_asked_for_again(tiny_preset, tmp_path):
         api.evaluate(tmp_path / "run", episodes=1)
     api.resume(tmp_path / "run", frames=400, env=make_cartpole, progress=False)
     assert api.evaluate(tmp_path / "run", env=make_cartpole, episodes=2).frames == 400
+
+
+class Counted(gymnasium.Env):
+    """Ends after 24 frames; notes every action it is given."""
+
+    observation_space, action_space = gymnasium.spaces.Box(0, 1, (1,)), gymnasium.spaces.Discrete(5)
+    given: typing.ClassVar[list[list[int]]] = []
+
+    def reset(self, *, seed=None, options=None):
+        self.given.append([])
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.given[-1].append(int(action))
+        return np.full(1, len(self.given[-1]) / 24, np.float32), 1.0, len(self.given[-1]) == 24, False, {}
+
+
+def test_a_familys_action_repeat_holds_in_training_evaluation_and_resuming(tiny_preset, tmp_path, monkeypatch):
+    repeated = presets.Preset("Repeats.", {}, {"gym": {"acting.action_repeat": 3}}, base="tiny")
+    monkeypatch.setitem(presets.PRESETS, "repeated", repeated)
+    Counted.given.clear()
+    once = {"run.evaluate_every": 10_000, "replay.max_length": 8}
+    api.train(Counted, preset="repeated", out=tmp_path / "run", frames=240, overrides=once, progress=False)
+    api.resume(tmp_path / "run", frames=480, env=Counted, progress=False)
+    returns = api.evaluate(tmp_path / "run", env=Counted, episodes=2).returns
+    assert returns.tolist() == [24.0, 24.0]
+    episodes = [np.reshape(actions, (-1, 3)) for actions in Counted.given if len(actions) % 3 == 0]
+    assert len(episodes) == len(Counted.given) > 20
+    assert all((held == held[:, :1]).all() for held in episodes)
+    assert metrics_of(tmp_path / "run")[-1]["env_frames"] == 480
 
 
 def test_more_frames_are_recorded_and_a_complete_run_says_so(tiny_preset, tmp_path):

@@ -39,6 +39,13 @@ def test_wrong_settings_are_refused_by_name(name, value, message):
         config.changed(Config(), {name: value})
 
 
+def test_targets_made_from_visits_need_simulations():
+    with pytest.raises(InvalidSetting, match="operator 'visits' is made from visits"):
+        config.changed(Config(), {"reanalyse.num_simulations": 0})
+    new = config.changed(Config(), {"reanalyse.num_simulations": 0, "improvement.operator": "mpo"})
+    assert new.reanalyse.num_simulations == 0
+
+
 def test_optional_settings_take_none_and_a_number():
     assert config.changed(Config(), {"learner.max_grad_norm": 10}).learner.max_grad_norm == 10.0
     assert config.changed(Config(), {"learner.max_grad_norm": None}).learner.max_grad_norm is None

@@ -43,6 +43,34 @@ def test_readme_lists_every_difference_of_quick_from_paper():
     assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
+def test_efficient_preset_differs_from_quick_only_where_it_says_so():
+    for env in ("dmc:walker.walk", "gym:Pendulum-v1"):
+        efficient, quick = presets.compose("efficient", env), presets.compose("quick", env)
+        chosen = presets.PRESETS["efficient"]
+        said = {*chosen.changes, *chosen.families.get(presets.family_of(env), {}), presets.DERIVED}
+        assert set(differences(efficient, quick)) <= said
+
+
+def test_readme_lists_every_difference_of_efficient_from_quick():
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    _, section = readme.split("### `efficient`")
+    chosen = presets.PRESETS["efficient"]
+    names = {*chosen.changes, *(name for family in chosen.families.values() for name in family)}
+    assert {name for name in names if f"`{name}`" not in section.split("\n#")[0]} == set()
+
+
+def test_a_preset_builds_on_another_with_its_families_and_boards():
+    quick = presets.compose("quick", "atari:MsPacman")
+    assert presets.compose("efficient", "atari:MsPacman").network.picture_blocks == quick.network.picture_blocks
+    assert presets.compose("efficient", "tictactoe") == presets.compose("quick", "tictactoe")
+
+
+def test_efficient_holds_actions_in_control_and_updates_once_per_action():
+    for env, repeat in (("dmc:walker.walk", 2), ("gym:Pendulum-v1", 1)):
+        config = presets.compose("efficient", env, frames=1000)
+        assert (config.acting.action_repeat, config.learner.total_updates) == (repeat, 1000 // repeat)
+
+
 def test_family_adds_its_own_settings_and_overrides_win():
     family = presets.PRESETS["quick"].families["gym"]
     assert family, "the family of Gymnasium environments has rewards of other sizes"
@@ -65,7 +93,7 @@ def test_schedule_that_was_given_stays():
 
 
 def test_unknown_preset_and_contradicting_frames_are_refused():
-    with pytest.raises(InvalidSetting, match="Presets are paper, quick"):
+    with pytest.raises(InvalidSetting, match="Presets are paper, quick, efficient"):
         presets.compose("quik", "dmc:x")
     with pytest.raises(InvalidSetting, match="give one of them"):
         presets.compose("quick", "dmc:x", frames=5, overrides={"run.frames": 6})
@@ -87,7 +115,7 @@ def test_preset_takes_an_acting_step_and_a_learner_step(preset, env):
         decision = parts.act(parts.learner.params, jax.random.key(0), collector.observation, collector.legal)
         np.testing.assert_allclose(np.asarray(decision.visits).sum(axis=-1), 1.0, rtol=1e-5)
         decision = jax.tree.map(np.asarray, decision)
-        assert collector.step(decision).frames == 2
+        assert collector.step(decision).frames == 2 * config.acting.action_repeat
         space = from_gymnasium(pool.spec.action_space, config.acting.bins)
         windows = random_windows(config, pool.spec.observation_shape, space)
     learner, metrics, priorities = parts.update(parts.learner, windows)

@@ -147,3 +147,26 @@ def normalised(x: np.ndarray) -> np.ndarray:
 
 def linear(weights: dict, x: np.ndarray) -> np.ndarray:
     return x @ np.asarray(weights["kernel"]) + np.asarray(weights["bias"])
+
+
+def test_symlog_is_taken_of_what_is_observed_before_anything_else():
+    plain, squashed = (
+        make_network(NetworkSettings(width=16, num_blocks=1, observation_symlog=on), (5,), POLICY)
+        for on in (False, True)
+    )
+    params = plain.init(jax.random.key(0))
+    observation = jnp.array([-300.0, -0.1, 0.0, 2.0, 40.0])
+    expected = plain.represent(params, jnp.sign(observation) * jnp.log1p(jnp.abs(observation)))
+    np.testing.assert_allclose(squashed.represent(params, observation), expected, atol=1e-5)
+
+
+def test_heads_with_hidden_layers_start_at_zero_and_are_as_deep_as_asked():
+    deep = make_network(NetworkSettings(width=16, num_blocks=1, head_layers=2), (5,), POLICY)
+    params = deep.init(jax.random.key(0))
+    policy_logits, value_logits = deep.predict(params, deep.represent(params, jnp.arange(5.0)))
+    np.testing.assert_array_equal(policy_logits, np.zeros(6))
+    np.testing.assert_array_equal(value_logits, np.zeros(51))
+    kernels = [leaf.shape for leaf in jax.tree.leaves(params["predict"]) if leaf.ndim == 2]
+    assert sorted(kernels) == [(16, 16), (16, 16), (16, 57)]
+    with pytest.raises(ValueError, match="head_layers is -1"):
+        NetworkSettings(head_layers=-1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from smuzero.operators.scalars import Support, from_two_hot, squash, two_hot, unsquash
+from smuzero.operators.scalars import Support, from_two_hot, squash, symlog, two_hot, unsquash
 
 reals = strategies.floats(-1e4, 1e4, width=32)
 supports = strategies.sampled_from(
@@ -35,6 +35,12 @@ def test_two_hot_agrees_with_shares_worked_by_hand():
     # Bins at -2, 1, 4, 7: 2 lies a third of the way from 1 to 4.
     np.testing.assert_allclose(two_hot(jnp.float32(2.0), -2.0, 7.0, 4), [0, 2 / 3, 1 / 3, 0], atol=1e-6)
     np.testing.assert_allclose(two_hot(jnp.float32(9.0), -2.0, 7.0, 4), [0, 0, 0, 1], atol=1e-6)
+
+
+@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.given(reals)
+def test_symlog_is_odd_and_the_logarithm_of_one_more(x):
+    np.testing.assert_allclose(symlog(jnp.float32(x)), np.sign(x) * np.log(1 + abs(x)), rtol=2e-6, atol=1e-6)
 
 
 @hypothesis.settings(deadline=None, max_examples=50)

@@ -9,7 +9,7 @@ def test_defaults_are_those_of_the_paper():
     settings = SearchSettings()
     assert (settings.num_samples, settings.num_simulations) == (20, 50)
     assert (settings.c1, settings.c2, settings.temperature) == (1.25, 19652.0, 1.0)
-    assert settings.evaluate_root
+    assert settings.evaluate_root and settings.root_lookahead == 1
     assert (settings.prior, settings.proposal, settings.mixed_fraction) == ("sampled", "policy", 0.0)
     assert not (settings.correct_backup or settings.is_widening or settings.two_player)
     assert settings.draws_weigh_alike
@@ -19,7 +19,7 @@ def test_defaults_are_those_of_the_paper():
     "wrong",
     [
         {"num_samples": 0},
-        {"num_simulations": 0},
+        {"num_simulations": -1},
         {"temperature": 0.0},
         {"c1": -1.0},
         {"c2": 0.0},

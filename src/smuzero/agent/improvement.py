@@ -52,6 +52,11 @@ class ImprovementSettings:
         if self.operator == "muzero" and self.unit != "range":
             raise ValueError("unit is 'spread', but muzero's λ_N is made for Q in units of the tree's range: use it.")
 
+    @property
+    def needs_visits(self) -> bool:
+        """The target is made from how often actions were visited, and not from Q alone."""
+        return self.operator in (*OWN, "muzero")
+
 
 VISITS = ImprovementSettings()
 """The paper's own target."""

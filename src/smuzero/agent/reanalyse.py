@@ -36,7 +36,13 @@ class ReanalyseSettings:
     num_samples: int = 20
     """Actions drawn at every node of the fresh search (K)."""
     num_simulations: int = 50
-    """Simulations of the fresh search."""
+    """Simulations of the fresh search; 0 leaves the lookahead of every drawn action alone, which costs less."""
+    lookahead: int = 1
+    """Steps of the model by which every drawn action of its root is evaluated: 1 is r + γv, as in acting; further ones
+    follow actions drawn from the policy."""
+    mixed_fraction: float | None = None
+    """Share of draws from the flattened policy, π^(1/`search.mixed_temperature`), which π̂_β corrects for: the policy's
+    target sees more actions without being pulled to them, as noise does. None is as in acting."""
     noise_fraction: float = 0.0
     """Share of noise in its root's π and β."""
     value_weight: float = 0.0
@@ -44,10 +50,10 @@ class ReanalyseSettings:
     step; the n-step return has the rest. Unlike that return, it is not of the policy that once played."""
 
     def __post_init__(self):
-        for name in ("share", "noise_fraction", "value_weight"):
-            if not 0 <= getattr(self, name) <= 1:
+        for name in ("share", "noise_fraction", "value_weight", "mixed_fraction"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
-        check_at_least(self, num_steps=1, num_samples=1, num_simulations=1)
+        check_at_least(self, num_steps=1, num_samples=1, num_simulations=0, lookahead=1)
 
 
 class Fresh(NamedTuple):
@@ -78,6 +84,8 @@ def make_reanalyse(
         num_samples=settings.num_samples,
         num_simulations=settings.num_simulations,
         noise_fraction=settings.noise_fraction,
+        root_lookahead=settings.lookahead,
+        mixed_fraction=acting.mixed_fraction if settings.mixed_fraction is None else settings.mixed_fraction,
     )
 
     def reanalyse(params: Params, key: PRNGKeyArray, windows: Windows) -> Fresh:
@@ -103,8 +111,12 @@ def make_reanalyse(
 def with_fresh_policy(windows: Windows, fresh: Fresh) -> Windows:
     """The batch with the fresh drawn actions and their probabilities in place of the stored ones."""
     words, visits = jnp.asarray(windows.words), jnp.asarray(windows.visits, jnp.float32)
-    shape = (words.shape[1], max(words.shape[2], fresh.words.shape[2]))
-    first = fresh.words.shape[0]
+    first, num_steps = fresh.words.shape[0], words.shape[1]
+    if first == words.shape[0]:
+        # No stored slots are left, which are more and would all be empty.
+        shape = (num_steps, fresh.words.shape[2])
+        return windows._replace(words=_padded(fresh.words, shape), visits=_padded(fresh.probs, shape))
+    shape = (num_steps, max(words.shape[2], fresh.words.shape[2]))
     return windows._replace(
         words=jnp.concatenate([_padded(fresh.words, shape), _padded(words[first:], shape)]),
         visits=jnp.concatenate([_padded(fresh.probs, shape), _padded(visits[first:], shape)]),

@@ -25,7 +25,7 @@ class Train:
     """The environment: dmc:domain.task (DeepMind Control Suite), gym:ID (Gymnasium), or a board game: go:9x9 (any
     size), tictactoe, connect_four, othello, hex, chess."""
     preset: str = "quick"
-    """The settings to start from: quick (two CPU cores) or paper (Appendix A)."""
+    """The settings to start from: quick (two CPU cores), efficient (few frames) or paper (Appendix A)."""
     frames: int | None = None
     """Environment frames in all, action repeat included; the preset's number by default."""
     seed: int = 0

@@ -62,9 +62,9 @@ def train(
     """Trains an agent in a run folder of its own, and returns it.
 
     `env` is an id, such as `dmc:cartpole.swingup` or `gym:Pendulum-v1`, or a
-    function that makes a Gymnasium environment. `preset` is `quick` or `paper`;
-    `overrides` changes single settings, `{"search.num_samples": 5}`; `frames` are
-    environment frames, action repeat included. The folder is `out`, which must be
+    function that makes a Gymnasium environment. `preset` is `quick`, `efficient`
+    or `paper`; `overrides` changes single settings, `{"search.num_samples": 5}`; `frames`
+    are environment frames, action repeat included. The folder is `out`, which must be
     new or empty, or one under `runs/` named after the run.
 
     Ctrl-C and SIGTERM write a checkpoint and raise KeyboardInterrupt; `resume`

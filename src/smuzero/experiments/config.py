@@ -69,6 +69,15 @@ class Config:
     selfplay: SelfPlaySettings = dataclasses.field(default_factory=SelfPlaySettings)
     run: RunSettings = dataclasses.field(default_factory=RunSettings)
 
+    def __post_init__(self):
+        if self.search.num_simulations == 0:
+            raise InvalidSetting("search.num_simulations is 0, but acting goes by visits: 1 simulation is the least.")
+        if self.reanalyse.num_simulations == 0 and self.improvement.needs_visits:
+            raise InvalidSetting(
+                f"reanalyse.num_simulations is 0, but improvement.operator {self.improvement.operator!r} is made from "
+                "visits: give simulations, or an operator on Q alone (mpo, awr, ppo, pg)."
+            )
+
 
 def changed(config: Config, changes: Mapping[str, Any]) -> Config:
     """The config with some settings changed, each named `section.setting`.

@@ -2,8 +2,9 @@
 
 `paper` is Appendix A, which is what every setting's own default is. `quick` is
 for two CPU cores: a small network and schedule, and policy targets made fresh
-by a search of every batch. What a family of environments needs (the size of its
-rewards) is part of a preset; a setting per task is not.
+by a search of every batch. `efficient` differs from `quick` and is for where
+frames are few. What a family of environments needs (the size of its rewards, how
+long an action is held) is part of a preset; a setting per task is not.
 """
 
 import dataclasses
@@ -25,6 +26,9 @@ class Preset:
     """For every environment."""
     families: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """For the environments of one family, on top."""
+    base: str | None = None
+    """The preset that these are differences from, what it changes for families and boards included; None is the
+    defaults."""
 
 
 PRESETS: dict[str, Preset] = {
@@ -74,6 +78,31 @@ PRESETS: dict[str, Preset] = {
             }
         },
     ),
+    "efficient": Preset(
+        "Few frames: quick with one update per agent step and targets made fresh at every step of a window.",
+        {
+            "acting.num_envs": 8,
+            "search.mixed_fraction": 0.25,
+            "reanalyse.num_steps": None,
+            "reanalyse.noise_fraction": 0.0,
+            "improvement.temperature": 1.0,
+            "learner.unroll": 3,
+            "replay.max_length": 50,
+            "run.learn_after": 800,
+            "run.frames_per_update": 1.0,
+            "run.evaluate_every": 10_000,
+        },
+        {
+            "dmc": {
+                "acting.action_repeat": 2,
+                "run.frames_per_update": 2.0,
+                # Of two frames together; and what γ = 0.99 makes of them.
+                "network.reward_range": (-2.0, 2.0),
+                "network.value_range": (-50.0, 250.0),
+            },
+        },
+        base="quick",
+    ),
 }
 
 DERIVED = "learner.total_updates"
@@ -94,17 +123,32 @@ def compose(
     overrides = dict(overrides or {})
     if frames is not None and overrides.setdefault("run.frames", frames) != frames:
         raise InvalidSetting(f"frames is {frames}, but run.frames {overrides['run.frames']}: give one of them.")
-    chosen = PRESETS[preset]
-    of_game = board_changes(preset, env) if isinstance(env, str) and is_board(env) else {}
+    # A board's sizes are those of the nearest preset that has some.
+    sized = next((name for name in reversed(lineage(preset)) if name in SIZES), preset)
+    of_game = board_changes(sized, env) if isinstance(env, str) and is_board(env) else {}
     # What makes control quick does not carry over: where a preset has sizes for boards, they are all there is.
-    family = family_of(env)
-    of_family = {**chosen.families.get(family, {}), **domain_changes(preset, family)}
-    changes = {} if of_game and preset in SIZES else {**chosen.changes, **of_family}
+    changes = {} if of_game and sized in SIZES else control_changes(preset, family_of(env))
     config = changed(Config(), {**changes, **of_game})
     config = changed(config, overrides)
     if DERIVED in overrides:
         return config
     return changed(config, {DERIVED: updates_for(config, config.run.frames)})
+
+
+def lineage(preset: str) -> list[str]:
+    """The presets that one builds on, the first of them first, and itself."""
+    base = PRESETS[preset].base
+    return [*([] if base is None else lineage(base)), preset]
+
+
+def control_changes(preset: str, family: str) -> dict[str, Any]:
+    """All settings that a preset and those it builds on change for a family; a family's own come after the general."""
+    names, changes = lineage(preset), {}
+    for name in names:
+        changes |= PRESETS[name].changes
+    for name in names:
+        changes |= {**PRESETS[name].families.get(family, {}), **domain_changes(name, family)}
+    return changes
 
 
 def updates_for(config: Config, frames: int) -> int:

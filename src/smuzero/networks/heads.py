@@ -1,8 +1,8 @@
-"""What is read off a latent: one linear layer on its LayerNorm and ReLU.
+"""What is read off a latent: one linear layer on its LayerNorm and ReLU, or more than one.
 
 The output layer starts at zero, so that before any learning the policy is
 uniform and every value and reward is the middle of its support.
-Paper: silent on the shape of the heads and their first outputs. Here: one layer, zeros.
+Paper: silent on the shape of the heads and their first outputs. Here: one layer, zeros; hidden layers are a setting.
 """
 
 import jax
@@ -17,9 +17,13 @@ class Head(nnx.Module):
     search then pays for one matrix product in place of two.
     """
 
-    def __init__(self, width: int, outputs: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, outputs: int, hidden_layers: int = 0, *, rngs: nnx.Rngs):
+        self.hidden_norms = nnx.List([nnx.LayerNorm(width, rngs=rngs) for _ in range(hidden_layers)])
+        self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(hidden_layers)])
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.linear = nnx.Linear(width, outputs, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def __call__(self, latent: Float[Array, " width"]) -> Float[Array, " outputs"]:
+        for norm, linear in zip(self.hidden_norms, self.hidden, strict=True):
+            latent = linear(jax.nn.relu(norm(latent)))
         return self.linear(jax.nn.relu(self.norm(latent)))

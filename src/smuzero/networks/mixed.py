@@ -46,11 +46,11 @@ class MixedInput(nnx.Module):
         pictures, blocks = {}, {}
         for part in parts:
             *rows, channels = part.shape
-            size = stack * math.prod(part.shape)
+            size, symlog = stack * math.prod(part.shape), settings.observation_symlog
             if len(part.shape) == 3:
                 pictures[part.name] = Downsampling(settings, stack * channels, rngs=rngs)
-                size = math.prod(halved(length, 4) for length in rows) * settings.width
-            blocks[part.name] = towers.InputBlock(size, settings.width, rngs=rngs)
+                size, symlog = math.prod(halved(length, 4) for length in rows) * settings.width, False
+            blocks[part.name] = towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs)
         self.pictures, self.blocks = nnx.Dict(pictures), nnx.Dict(blocks)
 
     def __call__(self, observation: UInt8[Array, " bytes"]) -> Float[Array, " width"]:

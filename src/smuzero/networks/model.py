@@ -46,11 +46,15 @@ class NetworkSettings:
     network, whose searches cost far less."""
     picture_planes: int = 32
     """Planes of the convolutions that make a picture one vector."""
+    observation_symlog: bool = False
+    """Take sign(x)·log(1 + |x|) of every number that is observed: fast joints then do not drown out slow ones."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
     """What the dynamics sees of an action: one-hot choices, whose block is added to the latent (Appendix A), or the
     bins' values, which keep their size and order and enter the hidden layer of every block."""
+    head_layers: int = 0
+    """Hidden layers between a latent and what is read off it: its policy and value, and a step's reward."""
     value_bins: int = 51
     value_range: tuple[float, float] = (-150.0, 150.0)
     """First and last value bin; in units of h(value) with `value_transform`."""
@@ -72,6 +76,8 @@ class NetworkSettings:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.picture_latent not in ("planes", "vector"):
             raise ValueError(f"picture_latent is {self.picture_latent!r}, but can be 'planes' (MuZero) or 'vector'.")
+        if self.head_layers < 0:
+            raise ValueError(f"head_layers is {self.head_layers}, but must be at least 0.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -152,7 +158,7 @@ class Dynamics(nnx.Module):
         self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
         self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
         self.bound = make_bound(settings, rngs)
-        self.reward = heads.Head(settings.width, settings.reward_bins, rngs=rngs)
+        self.reward = heads.Head(settings.width, settings.reward_bins, settings.head_layers, rngs=rngs)
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " F"]
@@ -169,7 +175,7 @@ class ConditionedDynamics(nnx.Module):
         self.blocks = nnx.List([towers.ConditionedBlock(width, size, rngs=rngs) for _ in range(settings.num_blocks)])
         self.bound = make_bound(settings, rngs)
         self.reward_action = nnx.Linear(size, width, rngs=rngs)
-        self.reward = heads.Head(width, settings.reward_bins, rngs=rngs)
+        self.reward = heads.Head(width, settings.reward_bins, settings.head_layers, rngs=rngs)
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " C"]
@@ -192,7 +198,8 @@ def make_network(
     `make_input` makes another module to embed an observation as a vector of `settings.width`.
     """
     size = math.prod(observation_shape)
-    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, rngs=rngs))
+    symlog = settings.observation_symlog
+    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
     outputs = policy.num_logits + settings.value_bins
     kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
 
@@ -207,7 +214,7 @@ def make_network(
         return {
             **represented(rngs),
             "dynamics": kind(settings, policy, rngs=rngs),
-            "predict": heads.Head(settings.width, outputs, rngs=rngs),
+            "predict": heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs),
         }
 
     init, module, shapes = split_once(build)

@@ -10,16 +10,20 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
+from smuzero.operators.scalars import symlog
+
 
 class InputBlock(nnx.Module):
-    """Linear, LayerNorm, tanh of a flattened observation."""
+    """Linear, LayerNorm, tanh of a flattened observation, of whose numbers the symlog is taken first if so asked."""
 
-    def __init__(self, size: int, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, size: int, width: int, *, takes_symlog: bool = False, rngs: nnx.Rngs):
+        self.takes_symlog = takes_symlog
         self.linear = nnx.Linear(size, width, rngs=rngs)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
 
     def __call__(self, observation: Num[Array, "..."]) -> Float[Array, " width"]:
         flat = observation.reshape(-1).astype(jnp.float32)
+        flat = symlog(flat) if self.takes_symlog else flat
         return jnp.tanh(self.norm(self.linear(flat)))
 
 

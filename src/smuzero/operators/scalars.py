@@ -37,6 +37,11 @@ def unsquash(y: Float[Array, "*shape"], epsilon: float = EPSILON) -> Float[Array
     return jnp.sign(y) * root * (root + 2.0)
 
 
+def symlog(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """sign(x)·log(1 + |x|): x where it is small, and no more than its magnitude where it is large."""
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
+
 def two_hot(scalar: Float[Array, ""], low: float, high: float, bins: int) -> Float[Array, " M"]:
     """Probabilities on the two bins nearest to `scalar` whose expectation is `scalar`.
 

@@ -54,7 +54,7 @@ class SearchResult(NamedTuple):
     q: Float[Array, "B K"]
     """Q(s, a): mean return of the visits; the root evaluation where unvisited, -inf where there is none."""
     value: Float[Array, " B"]
-    """The search's value of the root: the mean return over all simulations."""
+    """The search's value of the root: the mean return over all simulations; without one, the model's own."""
     raw_value: Float[Array, " B"]
     """The model's own value of the root."""
     tree: tree.Tree
@@ -75,7 +75,8 @@ def search(
     rules restricts inner nodes itself, by logits of -inf.
     """
     settings = SearchSettings() if settings is None else settings
-    noise_key, draw_key = jax.random.split(key)
+    looks_ahead = settings.evaluate_root and settings.root_lookahead > 1
+    noise_key, draw_key, *ahead_key = jax.random.split(key, 2 + looks_ahead)
     seeds = uniforms.seeds(draw_key)
     batch_size = jax.tree.leaves(root)[0].shape[0]
     logits, raw_value = jax.vmap(model.predict)(root)
@@ -87,10 +88,13 @@ def search(
     nodes = tree.write_states(nodes, 0, root, nothing, nothing, raw_value)
     nodes, words, slots = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
     if settings.evaluate_root:
-        nodes = _evaluate_root(nodes, root, words, slots.count, model)
-    nodes = jax.lax.fori_loop(
-        1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
-    )
+        shape = (batch_size, settings.root_lookahead - 1, model.policy.num_uniforms, 1)
+        ahead = uniforms.uniforms(uniforms.seeds(ahead_key[0]), 0, shape) if looks_ahead else jnp.zeros(shape)
+        nodes = _evaluate_root(nodes, root, words, slots.count, ahead, model)
+    if settings.num_simulations:
+        nodes = jax.lax.fori_loop(
+            1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
+        )
     return _result(nodes, words, slots, logits, raw_value, model.policy, settings)
 
 
@@ -126,7 +130,7 @@ def _result(
         prior=jnp.maximum(prior, 0.0),
         visits=visits,
         q=q,
-        value=puct.mean_value(q, visits, slots.log_correction),
+        value=puct.mean_value(q, visits, slots.log_correction) if settings.num_simulations else raw_value,
         raw_value=raw_value,
         tree=nodes,
     )
@@ -180,16 +184,28 @@ def _write_slots(
 
 
 def _evaluate_root(
-    nodes: tree.Tree, root: Any, words: UInt32[Array, "B K W"], count: Int[Array, "B K"], model: Model
+    nodes: tree.Tree,
+    root: Any,
+    words: UInt32[Array, "B K W"],
+    count: Int[Array, "B K"],
+    ahead: Float[Array, "B L R 1"],
+    model: Model,
 ) -> tree.Tree:
-    """Q(s, a) = r + γ·v for all root slots in one batched call; counts as no visit (Appendix A)."""
+    """Q(s, a) for all root slots in one batched call; counts as no visit (Appendix A).
 
-    def evaluate(state: Any, slot: UInt32[Array, " W"]) -> Float[Array, ""]:
-        after, reward, discount = model.dynamics(state, model.policy.unpack(slot))
-        return reward + discount * model.predict(after)[1]
+    r + γ·v; and with the uniform numbers of L further steps Σ_l γ^l r_l + γ^(L+1)·v along actions drawn from π.
+    """
 
-    over_slots = jax.vmap(evaluate, in_axes=(None, 0))
-    q = jax.vmap(over_slots)(root, words)
+    def evaluate(state: Any, slot: UInt32[Array, " W"], numbers: Float[Array, "L R 1"]) -> Float[Array, ""]:
+        after, q, weight = model.dynamics(state, model.policy.unpack(slot))
+        for uniform in numbers:
+            drawn = model.policy.sample_words(model.predict(after)[0], uniform)[0]
+            after, reward, discount = model.dynamics(after, model.policy.unpack(drawn))
+            q, weight = q + weight * reward, weight * discount
+        return q + weight * model.predict(after)[1]
+
+    over_slots = jax.vmap(evaluate, in_axes=(None, 0, None))
+    q = jax.vmap(over_slots)(root, words, ahead)
     filled = count > 0
     # Paper: silent on widening at an evaluated root. Here: all K draws are evaluated at once, offered yet or not.
     return nodes._replace(

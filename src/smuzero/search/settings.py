@@ -16,7 +16,7 @@ class SearchSettings:
     num_samples: int = 20
     """Actions drawn from the proposal at every node (K in the paper)."""
     num_simulations: int = 50
-    """Simulations, each of which adds one node (Appendix A)."""
+    """Simulations, each of which adds one node (Appendix A); 0 leaves the evaluation of the root's actions alone."""
     enumerate_actions: bool = False
     """Hold every action at every node, with prior π: MuZero's own search. `num_samples` is not used then."""
     proposal: Literal["policy", "uniform"] = "policy"
@@ -35,6 +35,9 @@ class SearchSettings:
     modification (Section 5.1, inner policy evaluation). Meant for the priors that are not "sampled"."""
     evaluate_root: bool = True
     """Evaluate all sampled root actions before the first simulation (Appendix A); false is "no Q" of Figure 13."""
+    root_lookahead: int = 1
+    """Steps of the model by which each of them is evaluated: 1 is r + γv (Appendix A), further ones follow actions
+    drawn from the policy, with the same random numbers for all actions of a root."""
     unvisited: Literal["minimum", "parent"] = "minimum"
     """Q of an action without an estimate: the tree's smallest, or its parent's value, the mean of the model's own
     and of all returns so far."""
@@ -57,12 +60,14 @@ class SearchSettings:
     """Least difference of largest and smallest Q that counts as full scale, in units of value."""
 
     def __post_init__(self):
-        for name in ("num_samples", "num_simulations"):
-            if getattr(self, name) < 1:
+        for name, least in (("num_samples", 1), ("num_simulations", 0 if self.evaluate_root else 1)):
+            if getattr(self, name) < least:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)}, but a search needs at least 1. "
+                    f"{name} is {getattr(self, name)}, but a search needs at least {least}. "
                     "The paper uses 20 samples and 50 simulations for control."
                 )
+        if self.root_lookahead < 1:
+            raise ValueError(f"root_lookahead is {self.root_lookahead}, but must be at least 1, which is the paper's.")
         for name in ("temperature", "mixed_temperature", "c1", "c2", "noise_concentration", "min_value_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0.")
