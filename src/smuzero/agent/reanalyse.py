@@ -57,6 +57,10 @@ class ReanalyseSettings:
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {least}.")
 
+    def num_searches(self, batch_size: int, unroll: int) -> int:
+        """Searches that one update makes."""
+        return round(self.share * batch_size) * min(self.num_steps or unroll + 1, unroll + 1)
+
 
 class Fresh(NamedTuple):
     """What fresh searches found for the first R windows of a batch, at the first S of their U + 1 steps."""
