@@ -1,6 +1,6 @@
 """Pendulum-v1 with eleven torques to choose from: Gymnasium's own wrapper makes its continuous action discrete.
 
-smuzero train gym:torques:PendulumTorques-v0 --frames 25000     in this folder
+smuzero train gym:torques:PendulumTorques-v0 --frames 20000     in this folder
 """
 
 import gymnasium

@@ -48,6 +48,13 @@ def test_a_fresh_search_is_the_search_of_the_stored_observations(params):
     np.testing.assert_allclose(fresh.value.ravel(), expected, rtol=1e-4)
 
 
+def test_the_number_of_searches_is_that_of_the_rows_which_are_searched(params):
+    for share, num_steps in ((1.0, None), (1.0, 1), (2 / 3, U + 5)):
+        asked = dataclasses.replace(settings(share), num_steps=num_steps)
+        fresh = make_reanalyse(NETWORK, POLICY, asked, ACTING, MPO, GAMMA)(params, jax.random.key(5), make_windows())
+        assert asked.num_searches(B, U) == fresh.value.size
+
+
 @pytest.mark.parametrize("num_samples", [2, 6])
 def test_only_the_share_is_replaced_and_slots_are_made_to_fit(params, num_samples):
     windows, fresh = make_windows(), fresh_of(params, 1 / 3, num_samples)

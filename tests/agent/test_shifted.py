@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,8 +26,8 @@ def test_a_picture_is_moved_to_every_place_that_is_allowed_and_no_other():
 
 
 def windows(observation):
-    nothing = {name: None for name in Windows._fields}
-    return Windows(**{**nothing, "observation": observation})
+    fields: dict[str, Any] = dict.fromkeys(Windows._fields)
+    return Windows(**{**fields, "observation": observation})
 
 
 def test_every_picture_of_a_batch_is_moved_by_itself():

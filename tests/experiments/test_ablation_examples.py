@@ -33,14 +33,13 @@ def test_going_straight_covers_all_of_the_distance_but_a_bins_width(reach):
         observation, _ = env.reset(seed=seed)
         total, is_over = 0.0, False
         while not is_over:
-            point, place = np.split(observation, 2)
             # Bins are thirds of a stride apart.
-            action = np.clip(np.round(3.0 * (place - point) / reach.STRIDE) / 3.0, -1.0, 1.0).astype(np.float32)
+            action = np.clip(np.round(3.0 * observation / reach.STRIDE) / 3.0, -1.0, 1.0).astype(np.float32)
             assert env.action_space.contains(action)
             observation, reward, _, is_over, _ = env.step(action)
             total += float(reward)
         # Half a bin at most is left of every coordinate.
-        left = point.size * reach.STRIDE / 6.0 / np.abs(env.unwrapped.whole)
+        left = observation.size * reach.STRIDE / 6.0 / env.unwrapped.whole
         assert 1.0 - left - 1e-5 <= total <= 1.0
 
 

@@ -55,6 +55,10 @@ class ReanalyseSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
         check_at_least(self, num_steps=1, num_samples=1, num_simulations=0, lookahead=1)
 
+    def num_searches(self, batch_size: int, unroll: int) -> int:
+        """Searches that one update makes."""
+        return round(self.share * batch_size) * min(self.num_steps or unroll + 1, unroll + 1)
+
 
 class Fresh(NamedTuple):
     """What fresh searches found for the first R windows of a batch, at the first S of their U + 1 steps."""

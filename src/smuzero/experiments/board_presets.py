@@ -56,7 +56,7 @@ SIZES: dict[str, Mapping[str, Any]] = {
         "learner.max_grad_norm": 5.0,
         "selfplay.symmetries": True,
         "run.frames": 200_000,
-        "run.frames_per_update": 16.0,
+        "run.frames_per_update": 24.0,
         "run.evaluate_every": 50_000,
         "run.evaluation_episodes": 40,
         "run.log_every": 5000,

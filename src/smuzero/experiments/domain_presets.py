@@ -53,7 +53,7 @@ _PIXELS = {
     "replay.max_sequences": 600,
     "replay.max_length": 50,
     "run.learn_after": 1000,
-    "run.frames_per_update": 4.0,
+    "run.frames_per_update": 5.0,
 }
 
 DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {

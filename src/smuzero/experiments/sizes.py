@@ -70,7 +70,7 @@ def measure(recipe: Recipe) -> Sizes:
     steps = min(steps, config.run.frames + config.replay.max_length)
     sizes = config.learner
     rows = sizes.unroll + sizes.reach + 1 + (sizes.recall_steps - 1 if network.memory_size else 0)
-    fresh = round(config.reanalyse.share * sizes.batch_size) * (config.reanalyse.num_steps or sizes.unroll + 1)
+    fresh = config.reanalyse.num_searches(sizes.batch_size, sizes.unroll)
     return Sizes(
         parameters=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(learner.params)),
         learner=num_bytes((learner.params, learner.target_params, learner.opt_state)),

@@ -1,4 +1,4 @@
-"""Updates per second of the learner, and its share of what the processor's matrix products reach.
+"""Updates per second of the learner, the fresh searches in them, and its share of the processor's matrix products.
 
 The peak is measured in the same run: the best of several products of two large
 matrices. An update's floating-point operations are XLA's own count of the
@@ -53,6 +53,8 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
         "network": f"{config.network.width}x{config.network.num_blocks}",
         "batch": config.learner.batch_size,
         "updates_per_second": updates / passed,
+        "searches_per_second": config.reanalyse.num_searches(config.learner.batch_size, config.learner.unroll)
+        * (updates / passed),
         "gflop_per_update": flops / 1e9,
         "peak_gflop_per_second": peak / 1e9,
         "share_of_peak": flops * updates / passed / peak,
