@@ -4,6 +4,7 @@ import importlib
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -28,7 +29,7 @@ def ablation(reach) -> ModuleType:
 
 
 def test_going_straight_covers_all_of_the_distance_but_a_bins_width(reach):
-    env = gymnasium.make("Reach-v0")
+    env: Any = gymnasium.make("Reach-v0")
     for seed in range(20):
         observation, _ = env.reset(seed=seed)
         total, is_over = 0.0, False

@@ -47,6 +47,7 @@ def test_what_was_legal_turns_with_the_moves():
     made.add(sequence()._replace(legal=np.array([[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 0, 1]], bool)))
     plain = made.sample(8, 1, 1)
     seen = turned(plain, source, action, np.ones(8, np.int64))
+    assert seen.legal is not None and plain.legal is not None
     for move in range(4):
         np.testing.assert_array_equal(seen.legal[:, :, action[1, move]], plain.legal[:, :, move])
     assert not plain.legal.all()
