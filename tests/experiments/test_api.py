@@ -106,12 +106,13 @@ class Counted(gymnasium.Env):
     given: typing.ClassVar[list[list[int]]] = []
 
     def reset(self, *, seed=None, options=None):
-        self.given.append([])
+        self.actions: list[int] = []
+        self.given.append(self.actions)
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
-        self.given[-1].append(int(action))
-        return np.full(1, len(self.given[-1]) / 24, np.float32), 1.0, len(self.given[-1]) == 24, False, {}
+        self.actions.append(int(action))
+        return np.full(1, len(self.actions) / 24, np.float32), 1.0, len(self.actions) == 24, False, {}
 
 
 def test_a_familys_action_repeat_holds_in_training_evaluation_and_resuming(tiny_preset, tmp_path, monkeypatch):
