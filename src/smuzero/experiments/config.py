@@ -71,7 +71,9 @@ class Config:
 
     def __post_init__(self):
         if self.search.num_simulations == 0:
-            raise InvalidSetting("search.num_simulations is 0, but acting goes by visits: 1 simulation is the least.")
+            raise InvalidSetting(
+                "search.num_simulations is 0, but acting goes by visits: it needs at least 1. The paper uses 50."
+            )
         if self.reanalyse.num_simulations == 0 and self.improvement.needs_visits:
             raise InvalidSetting(
                 f"reanalyse.num_simulations is 0, but improvement.operator {self.improvement.operator!r} is made from "
