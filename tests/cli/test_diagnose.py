@@ -42,3 +42,11 @@ def test_an_environment_that_cannot_go_back_is_told_of(tiny_preset, tmp_path, ca
     assert "gym:CartPole-v1 cannot be put back" in capsys.readouterr().out
     assert main([*ask, "--candidates", "1"]) == 2
     assert "candidates is 1" in capsys.readouterr().err
+
+
+def test_a_run_with_options_of_its_environment_and_an_lstm_is_diagnosed(tiny_preset, tmp_path, capsys):
+    folder = tmp_path / "run"
+    overrides = {"acting.env_options": "stack=2", "network.lstm": True, "run.evaluate_every": 10_000}
+    api.train("rwrl:cartpole.swingup/easy", preset="tiny", frames=120, out=folder, progress=False, overrides=overrides)
+    assert main(["diagnose", str(folder), "--states", "3", "--episodes", "1", "--steps", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["values"]["ranking/candidates"] == 7

@@ -62,6 +62,13 @@ class Tray(Env):
         return np.array([self._x, self._w], np.float32)
 
 
+class VeiledTray(Tray):
+    """Shows x at the start of an episode only."""
+
+    def _observation(self):
+        return np.array([self._x if self._steps == 0 else 0.0, self._w], np.float32)
+
+
 def model_of_tray(sign=1.0, bias=0.0):
     """Exact with sign 1; with -1 it takes the best action for the worst. Values are off by `bias`."""
 
@@ -80,8 +87,18 @@ def model_of_tray(sign=1.0, bias=0.0):
     return Network(lambda key: {}, lambda params, x: x, dynamics, predict, SUPPORT, SUPPORT)
 
 
-def examined(network, goes_back=True, settings=SETTINGS, config=CONFIG):
-    envs = [Tray(seed, goes_back) for seed in range(settings.episodes)]
+def remembering_model_of_tray():
+    """Exact where x is veiled: it remembers x and knows how x decays."""
+
+    def recall(params, memory, observation):
+        x = jnp.where(observation[0] > 0, observation[0], DECAY * memory[0])
+        return jnp.stack([x, observation[1]])
+
+    return dataclasses.replace(model_of_tray(), recall=recall, memory_size=2)
+
+
+def examined(network, goes_back=True, settings=SETTINGS, config=CONFIG, tray=Tray):
+    envs = [tray(seed, goes_back) for seed in range(settings.episodes)]
     return measure.examine(envs, config, network, POLICY, {}, SPACE, settings, seed=0)
 
 
@@ -100,6 +117,14 @@ def test_an_exact_model_ranks_all_rightly_and_errs_nowhere():
     assert values["policy/entropy"] == pytest.approx(np.log(5)) == values["policy/entropy_uniform"]
     assert len(found.met.scores) == 2 and len(found.met.returned) == 2 * LENGTH and len(found.met.visits) == 15
     assert found.notes == [] and len(found.correlations) == 15
+
+
+def test_a_model_that_remembers_is_asked_with_its_memory_of_the_episode():
+    found = examined(remembering_model_of_tray(), tray=VeiledTray).values
+    for name in ("model/q_error", "model/reward_error", "model/value_error", "value/bias", "value/error"):
+        assert found[name] == pytest.approx(0.0, abs=1e-4)
+    forgetful = examined(model_of_tray(), tray=VeiledTray).values
+    assert forgetful["value/error"] > 1.0
 
 
 def test_a_model_that_prefers_the_worst_is_seen_through():

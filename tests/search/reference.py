@@ -156,8 +156,14 @@ class Search:
         return node.draws[: math.ceil(round(size, 6))]
 
     def count(self, node: Node) -> dict[Action, int]:
-        """How often each action was drawn, in the order of the first draws."""
-        return dict(collections.Counter(self.offered(node)))
+        """How often each action was drawn, in the order of the first draws.
+
+        Where a node has room for every action they stand in their own order, the first dimension counting fastest.
+        """
+        count = dict(collections.Counter(self.offered(node)))
+        if self.settings.is_widening or self.policy.num_choices**self.policy.num_dims > self.settings.num_samples:
+            return count
+        return {action: count[action] for action in sorted(count, key=lambda action: action[::-1])}
 
     def prior(self, node: Node) -> dict[Action, float]:
         """π̂_β ∝ (β̂/β)·π, with β̂ the frequency of the draws; or what the setting has in its place."""
@@ -231,7 +237,7 @@ class Search:
     def best(self, candidates: dict[Action, tuple[float, ...]]) -> Action:
         """The candidate with the highest score, the first entry of each.
 
-        Candidates alike in every entry tie in any program, and the first drawn is taken.
+        Candidates alike in every entry tie in any program, and the first one is taken.
         """
         greatest = max(entry[0] for entry in candidates.values())
         options: dict[tuple[float, ...], Action] = {}

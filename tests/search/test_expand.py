@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smuzero.actions.distributions import FactoredCategorical
-from smuzero.search.expand import enumerate_all, expand, merged_counts, search_prior
+from smuzero.actions.distributions import FactoredCategorical, Gaussian
+from smuzero.search import proposal
+from smuzero.search.expand import enumerate_all, expand, merged_counts, num_slots, search_prior
 from smuzero.search.settings import SearchSettings
 
 POLICY = FactoredCategorical(2, 3)
@@ -56,11 +57,24 @@ def test_repeats_are_counted_at_the_first_draw(rows):
     assert found.tolist() == [total[row] if row not in rows[:k] else 0 for k, row in enumerate(rows)]
 
 
+def test_few_actions_have_a_slot_each_and_many_share_those_of_the_draws():
+    logits, uniforms = random_inputs(0)
+    words, slots = expand(POLICY, logits, uniforms, SearchSettings(12))
+    drawn = collections.Counter(map(tuple, np.asarray(proposal.draw(POLICY, logits, uniforms, SearchSettings(12)))))
+    assert words.tolist() == POLICY.enumerate_words().tolist()
+    assert slots.count.tolist() == [drawn[tuple(word)] for word in np.asarray(words)]
+    sizes = {samples: num_slots(POLICY, SearchSettings(samples)) for samples in (3, 8, 9, 20)}
+    assert sizes == {3: 3, 8: 8, 9: 9, 20: 9}
+    assert num_slots(POLICY, SearchSettings(20, widening_start=2)) == 20
+    assert num_slots(Gaussian(1), SearchSettings(20)) == 20
+    assert num_slots(FactoredCategorical(6, 7), SearchSettings(20)) == 20
+
+
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 0.5])
 @pytest.mark.parametrize("seed", range(5))
 def test_slots_hold_the_draws_with_the_prior_of_section_5_1(seed, temperature):
     logits, uniforms = random_inputs(seed)
-    words, slots = expand_jit(POLICY, logits, uniforms, SearchSettings(temperature=temperature))
+    words, slots = expand_jit(POLICY, logits, uniforms, SearchSettings(12, temperature=temperature))
     count, prior = slots.count, slots.prior
     pi = np.exp(np.asarray(POLICY.log_prob_words(logits, words), np.float64))
     per_dim = np.exp(np.asarray(POLICY.log_probs(logits), np.float64) / temperature)

@@ -94,7 +94,7 @@ def test_one_key_gives_one_result_and_another_key_another():
     roots = random_roots(3, 16)
     first, again, other = (run(MODEL, roots, seed) for seed in (4, 4, 5))
     jax.tree.map(np.testing.assert_array_equal, first, again)
-    assert (first.words != other.words).any()
+    assert (first.count != other.count).any()
 
 
 def test_a_row_does_not_depend_on_the_other_rows():
@@ -107,7 +107,7 @@ def test_a_row_does_not_depend_on_the_other_rows():
 
 def test_rows_of_one_batch_draw_different_numbers():
     found = run(MODEL, repeated(random_roots(8, 1), 16))
-    assert len({words.tobytes() for words in found.words}) > 8
+    assert len({count.tobytes() for count in found.count}) > 8
 
 
 def test_package_can_be_called_as_the_search():

@@ -28,9 +28,9 @@ def test_prior_of_a_mixed_action_equals_the_formula_in_float64():
     noisy = MIXED.noisy(jax.random.key(0), logits, FRACTION, 0.3)
     uniforms = np.random.default_rng(0).random((2, 6)).astype(np.float32)
     # A draw repeated twice more, as a saturated policy would.
-    settings = SearchSettings(temperature=TEMPERATURE)
+    settings = SearchSettings(8, temperature=TEMPERATURE)
     words = proposal.draw(MIXED, noisy, jnp.asarray(uniforms), settings)[np.array([0, 1, 0, 2, 3, 4, 5, 0])]
-    slots = expand.weigh(MIXED, noisy, words, settings)
+    slots = expand.weigh(MIXED, noisy, words, expand.merged_counts(words), settings)
     count, prior = slots.count, slots.prior
     assert count.tolist() == [3, 1, 0, 1, 1, 1, 1, 0]
 

@@ -99,6 +99,10 @@ class Autoregressive:
         return self._product.num_uniforms
 
     @property
+    def num_actions(self) -> int | None:
+        return self._product.num_actions
+
+    @property
     def num_words(self) -> int:
         return self._product.num_words
 

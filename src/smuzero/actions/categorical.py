@@ -60,6 +60,10 @@ class FactoredCategorical:
         return self.num_dims
 
     @property
+    def num_actions(self) -> int | None:
+        return self.num_choices**self.num_dims
+
+    @property
     def num_features(self) -> int:
         return self.num_logits
 

@@ -12,7 +12,6 @@ from typing import Literal
 from smuzero.actions import spaces
 from smuzero.actions.autoregressive import Autoregressive
 from smuzero.actions.categorical import FactoredCategorical
-from smuzero.actions.dirichlet import dirichlet
 from smuzero.actions.gaussian import Gaussian
 from smuzero.actions.policy import Component, Policy
 from smuzero.actions.product import Product
@@ -25,7 +24,6 @@ __all__ = [
     "Policy",
     "Product",
     "Structure",
-    "dirichlet",
     "make_policy",
 ]
 

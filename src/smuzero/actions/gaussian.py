@@ -75,6 +75,10 @@ class Gaussian:
         return self.num_dims
 
     @property
+    def num_actions(self) -> int | None:
+        return None
+
+    @property
     def num_words(self) -> int:
         return self.num_dims
 

@@ -55,6 +55,11 @@ class Policy(Protocol):
         ...
 
     @property
+    def num_actions(self) -> int | None:
+        """How many actions there are; None where a component is continuous."""
+        ...
+
+    @property
     def num_words(self) -> int:
         """W, the 32-bit words of a packed action."""
         ...

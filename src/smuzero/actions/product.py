@@ -55,6 +55,11 @@ class Product:
         return sum(part.num_uniforms for part in self.parts)
 
     @property
+    def num_actions(self) -> int | None:
+        counts = [count for part in self.parts if (count := part.num_actions) is not None]
+        return math.prod(counts) if len(counts) == len(self.parts) else None
+
+    @property
     def num_words(self) -> int:
         return sum(part.num_words for part in self.parts)
 

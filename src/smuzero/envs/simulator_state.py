@@ -6,6 +6,7 @@ or another of dm_control's objects remembers in plain numbers is `plain_attribut
 random numbers are `random_state`.
 """
 
+import functools
 import zlib
 from typing import Any
 
@@ -36,12 +37,12 @@ class SimulatorState:
         return {
             "physics": self._physics.get_state(_integration_state()),
             "model": changed,
-            "model_checksum": self._checksum(),
+            "model_checksum": self._checksum,
         }
 
     def check(self, state: dict[str, Any]) -> None:
         """Raises UserError where a state belongs to another model."""
-        if int(state["model_checksum"]) != self._checksum():
+        if int(state["model_checksum"]) != self._checksum:
             raise UserError(
                 f"This state was taken from another model than that of {self._name!r}: restore it into an "
                 "environment with the same id and seed, under the same versions of mujoco and dm_control."
@@ -61,6 +62,7 @@ class SimulatorState:
         physics.set_state(np.asarray(state["physics"]), _integration_state())
         mujoco.mj_step1(physics.model.ptr, physics.data.ptr)  # pyright: ignore[reportAttributeAccessIssue]
 
+    @functools.cached_property
     def _checksum(self) -> int:
         checksum = 0
         for array in self._pristine.values():

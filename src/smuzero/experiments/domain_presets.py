@@ -27,17 +27,6 @@ _ATARI_MODEL = {
     "learner.n_step": 10,
 }
 
-_SMALL = {
-    "network.width": 32,
-    "network.num_blocks": 1,
-    "network.picture_blocks": (0, 0, 1),
-    "reanalyse.num_samples": 6,
-    "reanalyse.num_simulations": 6,
-    "learner.batch_size": 32,
-    "learner.learning_rate": 5e-4,
-    "run.frames_per_update": 4.0,
-}
-
 _PIXELS = {
     # Rewards of 4 frames, and a discount of 4 frames' worth; an action held so long is seen to do something.
     "acting.env_options": "size=64,repeat=4",
@@ -86,7 +75,13 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
         "cmu": {"network.picture_blocks": (0, 0, 0), "learner.batch_size": 64},
         "rwrl": {"acting.env_options": "stack=4", "network.lstm": True},
         "atari": {
-            **_SMALL,
+            "network.width": 32,
+            "network.num_blocks": 1,
+            "network.picture_blocks": (0, 0, 1),
+            "reanalyse.num_samples": 6,
+            "reanalyse.num_simulations": 6,
+            "learner.batch_size": 32,
+            "learner.learning_rate": 5e-4,
             # Scores of a few thousand: h(3600) is 62.
             "acting.env_options": "planes=yes,stack=4",
             "network.value_bins": 61,

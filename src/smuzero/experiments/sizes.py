@@ -5,6 +5,7 @@ of one search, and a batch with its observations. What compiled programs need in
 between is not in it: backpropagation keeps what every layer put out.
 """
 
+import dataclasses
 import math
 import os
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from smuzero.agent.learner import learner_shapes
 from smuzero.experiments.build import network_of
 from smuzero.experiments.recipe import Recipe
-from smuzero.search.settings import SearchSettings
+from smuzero.search.expand import num_slots
 from smuzero.search.tree import empty_tree
 
 
@@ -57,15 +58,17 @@ def measure(recipe: Recipe) -> Sizes:
     latent = jax.eval_shape(network.represent, learner.params, observation)
 
     def tree(batch: int, settings: Any) -> int:
-        words = policy.enumerate_words() if config.search.enumerate_actions else None
-        slots = settings.num_samples if words is None else len(words)
+        search = dataclasses.replace(
+            config.search, num_samples=settings.num_samples, num_simulations=settings.num_simulations
+        )
         rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype), latent)
-        search = SearchSettings(num_samples=settings.num_samples, num_simulations=settings.num_simulations)
+        slots = num_slots(policy, search)
         return num_bytes(jax.eval_shape(lambda: empty_tree(_zeros(rows), slots, policy.num_words, batch, search)))
 
     seen = math.prod(recipe.observation_shape) * np.dtype(recipe.observation_dtype).itemsize
     # What was done and found at a step: actions and their words and visits, reward, discount, value, memory.
-    found = 4 * (recipe.space.size + config.search.num_samples * (policy.num_words + 1) + 3 + network.memory_size)
+    slots = num_slots(policy, config.search)
+    found = 4 * (recipe.space.size + slots * (policy.num_words + 1) + 3 + network.memory_size)
     steps = config.replay.max_sequences * config.replay.max_length
     steps = min(steps, config.run.frames + config.replay.max_length)
     sizes = config.learner

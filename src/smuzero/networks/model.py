@@ -24,6 +24,7 @@ from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
 from smuzero.networks.functional import Params, split_once
 from smuzero.operators.scalars import Support
+from smuzero.types import check_at_least
 
 SMALLEST_RANGE = 1e-5
 """A latent of equal numbers has no range to divide by (the floor of MuZero's pseudocode)."""
@@ -76,8 +77,7 @@ class NetworkSettings:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.picture_latent not in ("planes", "vector"):
             raise ValueError(f"picture_latent is {self.picture_latent!r}, but can be 'planes' (MuZero) or 'vector'.")
-        if self.head_layers < 0:
-            raise ValueError(f"head_layers is {self.head_layers}, but must be at least 0.")
+        check_at_least(self, head_layers=0)
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):

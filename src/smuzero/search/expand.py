@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from smuzero.actions.distributions import Policy
+from smuzero.actions.policy import MOST_ENUMERATED
 from smuzero.search import proposal
 from smuzero.search.settings import SearchSettings
 
 
 class Slots(NamedTuple):
-    """The K action slots of one new node; what a setting does not need is None."""
+    """The S action slots of one new node; what a setting does not need is None."""
 
     count: Int[Array, " K"]
     """How often each action was drawn; 0 in an empty slot."""
@@ -30,6 +31,23 @@ class Slots(NamedTuple):
     """and log of each draw's weight in the prior; None where draws weigh alike."""
     log_correction: Float[Array, " K"] | None = None
     """log β̂/β up to a constant, to correct the backup; -inf in an empty slot."""
+
+
+def has_slot_for_each(policy: Policy, settings: SearchSettings) -> bool:
+    """Every action has a slot of its own at every node: all are held, or there are no more of them than draws."""
+    if settings.enumerate_actions:
+        return True
+    # A node that widens needs to know in which order its actions were drawn.
+    most = 0 if settings.is_widening else min(settings.num_samples, MOST_ENUMERATED)
+    return policy.num_actions is not None and policy.num_actions <= most
+
+
+def num_slots(policy: Policy, settings: SearchSettings) -> int:
+    """S, the slots of a node: one for each action if `has_slot_for_each`, else one for each of the K draws.
+
+    Raises ValueError where every action shall be held and there are too many.
+    """
+    return len(policy.enumerate_words()) if has_slot_for_each(policy, settings) else settings.num_samples
 
 
 def search_prior(
@@ -47,12 +65,11 @@ def search_prior(
     return _normalised_log(count, log_pi - log_beta)
 
 
-def same_draws(words: UInt32[Array, "K W"]) -> Bool[Array, "K K"]:
-    """Which draws are the same action."""
-    size = words.shape[0]
-    equal = jnp.ones((size, size), bool)
-    for word in words.T:
-        equal = equal & (word[:, None] == word[None, :])
+def same_actions(left: UInt32[Array, "K W"], right: UInt32[Array, "S W"]) -> Bool[Array, "K S"]:
+    """Which of the actions on the left are which of those on the right."""
+    equal = jnp.ones((left.shape[0], right.shape[0]), bool)
+    for own, other in zip(left.T, right.T, strict=True):
+        equal = equal & (own[:, None] == other[None, :])
     return equal
 
 
@@ -64,22 +81,27 @@ def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
     size = words.shape[0]
     # One sum answers both questions: an earlier equal draw counts size + 1, more than all others together.
     weight = np.where(np.tri(size, k=-1, dtype=bool).T, size + 1, 1).astype(np.int32)
-    total = jnp.sum(jnp.where(same_draws(words), weight, 0), axis=0)
+    total = jnp.sum(jnp.where(same_actions(words, words), weight, 0), axis=0)
     return jnp.where(total > size, 0, total)
 
 
-def weigh(policy: Policy, logits: Float[Array, " P"], words: UInt32[Array, "K W"], settings: SearchSettings) -> Slots:
-    """Merge K drawn actions into slots and give each its prior."""
-    count = merged_counts(words)
+def weigh(
+    policy: Policy,
+    logits: Float[Array, " P"],
+    words: UInt32[Array, "S W"],
+    count: Int[Array, " S"],
+    settings: SearchSettings,
+) -> Slots:
+    """The slots of a node that holds `words`, drawn `count` times each."""
     log_weight = log_draw_weight(policy, logits, words, settings)
     log_correction = None
     if settings.correct_backup:
         log_beta = proposal.log_prob(policy, logits, words, settings)
         log_correction = jnp.where(count > 0, jnp.log(count.astype(jnp.float32)) - log_beta, -jnp.inf)
-    slots = Slots(count, prior(count, words.shape[0], log_weight, settings), log_correction=log_correction)
+    slots = Slots(count, prior(count, settings.num_samples, log_weight, settings), log_correction=log_correction)
     if not settings.is_widening:
         return slots
-    return slots._replace(first=jnp.argmax(same_draws(words), axis=0), log_weight=log_weight)
+    return slots._replace(first=jnp.argmax(same_actions(words, words), axis=0), log_weight=log_weight)
 
 
 def log_draw_weight(
@@ -115,15 +137,26 @@ def prior(
 
 def expand(
     policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], settings: SearchSettings
-) -> tuple[UInt32[Array, "K W"], Slots]:
+) -> tuple[UInt32[Array, "S W"], Slots]:
     """One new node: its packed actions and their slots."""
-    words = proposal.draw(policy, logits, uniforms, settings)
-    return words, weigh(policy, logits, words, settings)
+    draws = proposal.draw(policy, logits, uniforms, settings)
+    words, count = merge(policy, draws, settings)
+    return words, weigh(policy, logits, words, count, settings)
+
+
+def merge(
+    policy: Policy, draws: UInt32[Array, "K W"], settings: SearchSettings
+) -> tuple[UInt32[Array, "S W"], Int[Array, " S"]]:
+    """The actions that a node holds, and how often each was drawn: a slot for each action, or else for each draw."""
+    if not has_slot_for_each(policy, settings):
+        return draws, merged_counts(draws)
+    words = jnp.asarray(policy.enumerate_words())
+    return words, jnp.sum(same_actions(draws, words), axis=0, dtype=jnp.int32)
 
 
 def enumerate_all(
     policy: Policy, logits: Float[Array, " P"], settings: SearchSettings
-) -> tuple[UInt32[Array, "K W"], Slots]:
+) -> tuple[UInt32[Array, "S W"], Slots]:
     """A node that holds every action once, with prior π: MuZero's own search."""
     words = jnp.asarray(policy.enumerate_words())
     log_pi = policy.log_prob_words(logits, words)

@@ -36,22 +36,25 @@ class Model(NamedTuple):
 
 
 class SearchResult(NamedTuple):
-    """What a search found at its B roots. Slots with `count` 0 are empty."""
+    """What a search found at its B roots. Slots with `count` 0 are empty.
 
-    action: Num[Array, "B K A"]
-    words: UInt32[Array, "B K W"]
+    There is a slot for each of the K draws; where there are no more actions than draws, one for each action.
+    """
+
+    action: Num[Array, "B S A"]
+    words: UInt32[Array, "B S W"]
     """The actions, packed."""
-    count: Int[Array, "B K"]
+    count: Int[Array, "B S"]
     """How often each action was drawn."""
-    log_pi: Float[Array, "B K"]
+    log_pi: Float[Array, "B S"]
     """log π of each action, noise and mask included; not meaningful in an empty slot. Like `log_beta`, for use in
     sample-based operators (Section 4.3)."""
-    log_beta: Float[Array, "B K"]
+    log_beta: Float[Array, "B S"]
     """log β of each action."""
-    prior: Float[Array, "B K"]
+    prior: Float[Array, "B S"]
     """π̂_β, as PUCT saw it, or what `SearchSettings.prior` puts in its place."""
-    visits: Int[Array, "B K"]
-    q: Float[Array, "B K"]
+    visits: Int[Array, "B S"]
+    q: Float[Array, "B S"]
     """Q(s, a): mean return of the visits; the root evaluation where unvisited, -inf where there is none."""
     value: Float[Array, " B"]
     """The search's value of the root: the mean return over all simulations; without one, the model's own."""
@@ -81,8 +84,8 @@ def search(
     batch_size = jax.tree.leaves(root)[0].shape[0]
     logits, raw_value = jax.vmap(model.predict)(root)
     logits = _root_logits(noise_key, model.policy, logits, legal, settings)
-    num_slots = model.policy.enumerate_words().shape[0] if settings.enumerate_actions else settings.num_samples
 
+    num_slots = expand.num_slots(model.policy, settings)
     nodes = tree.empty_tree(root, num_slots, model.policy.num_words, batch_size, settings)
     nothing = jnp.zeros(batch_size)
     nodes = tree.write_states(nodes, 0, root, nothing, nothing, raw_value)
@@ -100,7 +103,7 @@ def search(
 
 def _result(
     nodes: tree.Tree,
-    words: UInt32[Array, "B K W"],
+    words: UInt32[Array, "B S W"],
     slots: expand.Slots,
     logits: Float[Array, "B P"],
     raw_value: Float[Array, " B"],
@@ -136,7 +139,7 @@ def _result(
     )
 
 
-def corrected_visits(found: SearchResult) -> Float[Array, "B K"]:
+def corrected_visits(found: SearchResult) -> Float[Array, "B S"]:
     """Î_β π ∝ (β̂/β)·N of each root: what the naive modification acts by and learns from (Section 5.1).
 
     For a search whose prior is π itself; visits under π̂_β are corrected already.
@@ -166,7 +169,7 @@ def _write_slots(
     seeds: UInt32[Array, "2"],
     policy: Policy,
     settings: SearchSettings,
-) -> tuple[tree.Tree, UInt32[Array, "B K W"], expand.Slots]:
+) -> tuple[tree.Tree, UInt32[Array, "B S W"], expand.Slots]:
     """Give node number `node` of every tree its slots; also returns their words and the slots."""
     batch_size = logits.shape[0]
     if settings.enumerate_actions:
@@ -175,19 +178,23 @@ def _write_slots(
     else:
         shape = (batch_size, proposal.num_uniforms(policy, settings), settings.num_samples)
         numbers = uniforms.uniforms(seeds, node, shape)
-        words = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
-        all_words = tree.write_rows(nodes.words, node, words)
-        # Read back what was written: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
-        words = all_words[node * batch_size + jnp.arange(batch_size)]
-        slots = jax.vmap(lambda x, w: expand.weigh(policy, x, w, settings))(logits, words)
+        draws = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
+        if not expand.has_slot_for_each(policy, settings):
+            # Written and read back: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
+            all_words = tree.write_rows(nodes.words, node, draws)
+            draws = all_words[node * batch_size + jnp.arange(batch_size)]
+        words, count = jax.vmap(lambda w: expand.merge(policy, w, settings))(draws)
+        if expand.has_slot_for_each(policy, settings):
+            all_words = tree.write_rows(nodes.words, node, words)
+        slots = jax.vmap(lambda x, w, n: expand.weigh(policy, x, w, n, settings))(logits, words, count)
     return tree.write_slots(nodes._replace(words=all_words), node, slots), words, slots
 
 
 def _evaluate_root(
     nodes: tree.Tree,
     root: Any,
-    words: UInt32[Array, "B K W"],
-    count: Int[Array, "B K"],
+    words: UInt32[Array, "B S W"],
+    count: Int[Array, "B S"],
     ahead: Float[Array, "B L R 1"],
     model: Model,
 ) -> tree.Tree:

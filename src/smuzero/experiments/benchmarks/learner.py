@@ -19,6 +19,7 @@ from smuzero.actions.spaces import ActionSpace, BinnedBox
 from smuzero.agent.learner import init_learner
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
+from smuzero.search.expand import num_slots
 from smuzero.types import Windows
 
 OBSERVATION_SHAPE = (24,)
@@ -74,7 +75,7 @@ def random_windows(config: Config, observation_shape: tuple[int, ...], space: Ac
     """A full batch of made-up windows in the shapes a replay gives."""
     policy = make_policy(space)
     random, sizes = np.random.default_rng(0), config.learner
-    batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, config.search.num_samples
+    batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, num_slots(policy, config.search)
     numbers = random.random((batch, unroll + 1, policy.num_uniforms, samples), np.float32)
     draw = jax.vmap(jax.vmap(policy.sample_words, in_axes=(None, 0)), in_axes=(None, 0))
     words = np.asarray(jax.jit(draw)(jnp.zeros(policy.num_logits), numbers))

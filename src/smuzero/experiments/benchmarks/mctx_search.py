@@ -98,7 +98,7 @@ def fast_slots(
         # A maximum of two equal arrays: XLA does not repeat what is below a reduction, and would otherwise
         # repeat the sampling in each of the K² comparisons of draws (`smuzero.search` reads its tree instead).
         words = jnp.max(jnp.stack([words, words]), axis=0)
-        prior = expand.weigh(policy, logits, words, settings).prior
+        prior = expand.weigh(policy, logits, words, expand.merged_counts(words), settings).prior
         return jnp.log(jnp.maximum(prior, 0.0)), words
 
     return jax.vmap(one)(logits, numbers)

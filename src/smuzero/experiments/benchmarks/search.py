@@ -31,6 +31,7 @@ from smuzero.agent.acting import search_model
 from smuzero.experiments.benchmarks import mctx_search
 from smuzero.networks.model import Network, NetworkSettings, Params, make_network
 from smuzero.search import tree
+from smuzero.search.expand import num_slots
 from smuzero.search.plan import Model, search
 from smuzero.search.settings import SearchSettings
 
@@ -184,10 +185,11 @@ def programs(
 def net_only(key: Array, root: Any, model: Model, settings: SearchSettings) -> Float[Array, " B"]:
     """The search's network calls; the sum of all they return, so that the compiler can leave none out."""
     batch_size = jax.tree.leaves(root)[0].shape[0]
-    shape = (settings.num_samples + settings.num_simulations, batch_size, model.policy.size)
+    num_roots = num_slots(model.policy, settings)
+    shape = (num_roots + settings.num_simulations, batch_size, model.policy.size)
     actions = jax.random.randint(key, shape, 0, BINS)
-    root_actions = jnp.moveaxis(actions[: settings.num_samples], 0, 1)
-    later_actions = actions[settings.num_samples :]
+    root_actions = jnp.moveaxis(actions[:num_roots], 0, 1)
+    later_actions = actions[num_roots:]
 
     def evaluate(state: Any, action: Array) -> Array:
         after, reward, discount = model.dynamics(state, action)
@@ -236,8 +238,9 @@ def least_milliseconds(found: dict[str, Program], params: Params, root: Array, s
 
 def memory_per_row(root: Float[Array, "B D"], policy: FactoredCategorical, settings: SearchSettings) -> dict[str, Any]:
     """KiB of the whole tree of one batch entry, and how much of it is not latents."""
+    slots = num_slots(policy, settings)
     empty = jax.eval_shape(
-        lambda latent: tree.empty_tree(latent, settings.num_samples, policy.num_words, root.shape[0], settings), root
+        lambda latent: tree.empty_tree(latent, slots, policy.num_words, root.shape[0], settings), root
     )
     whole, latents = (sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(part)) for part in (empty, empty.latent))
     return {"tree_kib": whole / root.shape[0] / 1024, "tree_over_latents": whole / latents}

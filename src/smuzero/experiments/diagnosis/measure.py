@@ -27,6 +27,7 @@ from smuzero.envs.registry import EnvFactory
 from smuzero.experiments import api, build
 from smuzero.experiments.config import Config
 from smuzero.experiments.diagnosis import numbers, visits
+from smuzero.experiments.domain_presets import with_options
 from smuzero.networks.model import Network, Params
 from smuzero.runtime import checkpoints, run_folder
 from smuzero.types import UserError, check_at_least
@@ -138,6 +139,7 @@ def diagnose(
     settings = settings or DiagnosisSettings()
     replay = checkpoints.restore(run_folder.find_checkpoint(Path(path)), only=["replay"])["replay"]
     config, draw = made_from.config, np.random.SeedSequence([seed, 2]).generate_state(settings.episodes)
+    where = with_options(where, config.acting.env_options)
     with contextlib.ExitStack() as stack:
         envs = [registry.make(where, seed=int(s), action_repeat=config.acting.action_repeat) for s in draw]
         for one in envs:
@@ -166,9 +168,10 @@ def examine(
         envs, act, heads, params, space, gamma=gamma, states=settings.states, steps=settings.steps, seed=seed
     )
     entropies = visits.policy_entropies(met.visits, heads, params, space)
-    judged, notes = None, []
+    judged, by_state, notes = None, np.zeros(0), []
     if visits.can_go_back(envs, met.visits):
         judged = visits.judge(envs, met.visits, heads, params, space, seed)
+        by_state = numbers.correlations(*q_of(judged, gamma), judged.exists)
     else:
         notes.append(
             f"{envs[0].spec.name} cannot be put back into a state that was met, so nothing is known of how the model "
@@ -178,7 +181,7 @@ def examine(
         **_of_episodes(met),
         "policy/entropy": numbers.mean(entropies),
         "policy/entropy_uniform": _uniform_entropy(policy),
-        **({} if judged is None else _of_ranking(judged, gamma)),
+        **({} if judged is None else _of_ranking(judged, by_state, gamma)),
     }
     return Diagnosis(
         env=envs[0].spec.name,
@@ -188,7 +191,7 @@ def examine(
         notes=notes,
         met=met,
         judged=judged,
-        correlations=np.zeros(0) if judged is None else numbers.correlations(*q_of(judged, gamma), judged.exists),
+        correlations=by_state,
         gamma=gamma,
     )
 
@@ -198,9 +201,8 @@ def q_of(judged: visits.Judged, gamma: float) -> tuple[np.ndarray, np.ndarray]:
     return judged.model_reward + gamma * judged.model_value, judged.reward + gamma * judged.value
 
 
-def _of_ranking(judged: visits.Judged, gamma: float) -> dict[str, float]:
+def _of_ranking(judged: visits.Judged, by_state: np.ndarray, gamma: float) -> dict[str, float]:
     exists, (model_q, true_q) = judged.exists, q_of(judged, gamma)
-    by_state = numbers.correlations(model_q, true_q, exists)
     return {
         "ranking/q_correlation": numbers.mean(by_state),
         "ranking/reward_correlation": numbers.mean(numbers.correlations(judged.model_reward, judged.reward, exists)),

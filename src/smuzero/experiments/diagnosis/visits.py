@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Float32, Float64, Num
 from smuzero.actions.distributions import Policy
 from smuzero.actions.masks import policy_mask
 from smuzero.actions.spaces import ActionSpace, decode_each
-from smuzero.agent.acting import Act, make_plan, search_model
+from smuzero.agent.acting import Act, Remembered, make_plan, search_model
 from smuzero.envs.base import Env
 from smuzero.experiments.diagnosis import numbers
 from smuzero.networks.model import Network, Params
@@ -27,7 +27,8 @@ class Visit(NamedTuple):
 
     env: int
     """Which environment met it."""
-    observation: Num[np.ndarray, "..."]
+    seen: Num[np.ndarray, "..."]
+    """What `represent` takes: the observation, or with an LSTM what is remembered up to and with it."""
     legal: Bool[np.ndarray, " N"] | None
     state: dict[str, Any]
     """The simulator's."""
@@ -64,37 +65,46 @@ class Judged(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """What is asked of a network, compiled."""
+    """What is asked of a network, compiled; `seen` is as in `Visit`."""
 
+    memory_size: int
+    """m, the numbers that an LSTM remembers; 0 where there is none."""
+    see: Callable[..., Num[Array, "K ..."]]
+    """(params, memories `[K, m]` before, observations `[K, ...]`) -> seen."""
     candidates: Callable[..., Any]
-    """(params, key, observation `[1, ...]`, legal) -> SearchResult, whose drawn actions are the candidates."""
+    """(params, key, seen `[1, ...]`, legal) -> SearchResult, whose drawn actions are the candidates."""
     one_step: Callable[..., tuple[Float[Array, " K"], Float[Array, " K"]]]
-    """(params, observation, actions `[K, A]`) -> rewards and next values by the model."""
+    """(params, seen, actions `[K, A]`) -> rewards and next values by the model."""
     value: Callable[..., Float[Array, " K"]]
-    """(params, observations `[K, ...]`) -> values."""
+    """(params, seen `[K, ...]`) -> values."""
     entropy: Callable[..., Float[Array, ""]]
-    """(params, observation, legal) -> entropy of the policy."""
+    """(params, seen, legal) -> entropy of the policy."""
 
 
 def make_heads(network: Network, policy: Policy, settings: SearchSettings, discount: float) -> Heads:
     """`settings` say how candidates are drawn: see `candidate_settings`."""
 
-    def one_step(params: Params, observation: Array, actions: Array) -> tuple[Array, Array]:
+    def see(params: Params, memories: Array, observations: Array) -> Array:
+        if network.recall is None:
+            return observations
+        return jax.vmap(network.recall, in_axes=(None, 0, 0))(params, memories, observations)
+
+    def one_step(params: Params, seen: Array, actions: Array) -> tuple[Array, Array]:
         model = search_model(network, policy, params, discount)
-        latent = network.represent(params, observation)
+        latent = network.represent(params, seen)
         following, reward, _ = jax.vmap(model.dynamics, in_axes=(None, 0))(latent, actions)
         return reward, jax.vmap(model.predict)(following)[1]
 
-    def value(params: Params, observations: Array) -> Array:
-        latents = jax.vmap(network.represent, in_axes=(None, 0))(params, observations)
+    def value(params: Params, seen: Array) -> Array:
+        latents = jax.vmap(network.represent, in_axes=(None, 0))(params, seen)
         return jax.vmap(search_model(network, policy, params, discount).predict)(latents)[1]
 
-    def entropy(params: Params, observation: Array, legal: Array | None) -> Array:
-        logits = network.predict(params, network.represent(params, observation))[0]
+    def entropy(params: Params, seen: Array, legal: Array | None) -> Array:
+        logits = network.predict(params, network.represent(params, seen))[0]
         return policy.entropy(logits if legal is None else policy.masked(logits, legal))
 
     plan = make_plan(network, policy, settings, discount)
-    return Heads(plan, jax.jit(one_step), jax.jit(value), jax.jit(entropy))
+    return Heads(network.memory_size, jax.jit(see), plan, jax.jit(one_step), jax.jit(value), jax.jit(entropy))
 
 
 def candidate_settings(settings: SearchSettings, policy: Policy, most: int, uniform: bool) -> SearchSettings:
@@ -104,7 +114,7 @@ def candidate_settings(settings: SearchSettings, policy: Policy, most: int, unif
     acting search draws at its root, noise included, or uniform.
     """
     changes: dict[str, Any] = {"num_simulations": 1, "widening_start": 0, "correct_backup": False}
-    if _count(policy) <= most:
+    if policy.num_actions is not None and policy.num_actions <= most:
         return dataclasses.replace(settings, enumerate_actions=True, noise_fraction=0.0, **changes)
     if uniform:
         changes |= {"proposal": "uniform", "mixed_fraction": 0.0, "noise_fraction": 0.0}
@@ -127,14 +137,16 @@ def play(
     keeper, key = _Keeper(states, seed), jax.random.key(seed)
     observation, running = [env.reset() for env in envs], list(range(len(envs)))
     legal = [env.legal for env in envs]
+    memory = np.zeros((len(envs), heads.memory_size), np.float32)
     rows: list[list[tuple[float, ...]]] = [[] for _ in envs]
     for step in range(steps):
         mask = _masks(space, legal)
-        decision = act(params, jax.random.fold_in(key, step), np.stack(observation), mask)
-        decision = jax.tree.map(np.asarray, decision)
+        given = Remembered(np.stack(observation), memory) if heads.memory_size else np.stack(observation)
+        decision = jax.tree.map(np.asarray, act(params, jax.random.fold_in(key, step), given, mask))
+        memory, seen = (decision.memory, decision.memory) if heads.memory_size else (memory, given)
         actions = decode_each(space, decision.action)
         for index in tuple(running):
-            keeper.offer(index, observation[index], legal[index], envs[index])
+            keeper.offer(index, seen[index], legal[index], envs[index])
             answer = envs[index].step(actions[index])
             said = (decision.raw_value, decision.value, decision.visit_entropy, decision.q_spread)
             rows[index].append((answer.reward, answer.discount, answer.frames, *(float(x[index]) for x in said)))
@@ -145,7 +157,7 @@ def play(
                 legal[index] = answer.legal
         if not running:
             break
-    last_value = np.asarray(heads.value(params, np.stack(observation)))
+    last_value = np.asarray(heads.value(params, heads.see(params, memory, np.stack(observation))))
     return _met([np.array(row) for row in rows], last_value, gamma, keeper.kept)
 
 
@@ -172,21 +184,22 @@ def policy_entropies(
     """Nats, at each state."""
     masks = [policy_mask(space, visit.legal) for visit in visits]
     rows = zip(visits, masks, strict=True)
-    return np.array([float(heads.entropy(params, visit.observation, mask)) for visit, mask in rows], np.float64)
+    return np.array([float(heads.entropy(params, visit.seen, mask)) for visit, mask in rows], np.float64)
 
 
 def _judge_state(env: Env, visit: Visit, heads: Heads, params: Params, space: ActionSpace, key: Array) -> Judged:
     mask = policy_mask(space, visit.legal)
-    found = heads.candidates(params, key, visit.observation[None], None if mask is None else mask[None])
+    found = heads.candidates(params, key, visit.seen[None], None if mask is None else mask[None])
     actions, exists = np.asarray(found.action[0]), np.asarray(found.count[0]) > 0
-    model_reward, model_value = (np.asarray(x) for x in heads.one_step(params, visit.observation, actions))
+    model_reward, model_value = (np.asarray(x) for x in heads.one_step(params, visit.seen, actions))
     reward, discount = np.zeros(len(actions), np.float32), np.zeros(len(actions), np.float32)
-    following = np.stack([visit.observation] * len(actions))
+    following = np.zeros((len(actions), *env.spec.observation_shape), env.spec.observation_dtype)
     for slot in np.flatnonzero(exists):
         env.restore(visit.state)
         answer = env.step(space.decode(actions[slot]))
         reward[slot], discount[slot], following[slot] = answer.reward, answer.discount, answer.observation
-    value = discount * np.asarray(heads.value(params, following))
+    before = np.broadcast_to(visit.seen, (len(actions), *visit.seen.shape))
+    value = discount * np.asarray(heads.value(params, heads.see(params, before, following)))
     return Judged(exists, *(np.where(exists, x, np.float32(0)) for x in (model_reward, model_value, reward, value)))
 
 
@@ -216,14 +229,6 @@ def _met(
     )
 
 
-def _count(policy: Policy) -> float:
-    """How many actions there are, as far as a search could list them."""
-    try:
-        return float(len(policy.enumerate_words()))
-    except ValueError:
-        return float("inf")
-
-
 class _Keeper:
     """Keeps some of a stream whose length nobody knows, each element as likely as any other (reservoir sampling)."""
 
@@ -231,11 +236,9 @@ class _Keeper:
         self.kept: list[Visit] = []
         self._most, self._seen, self._generator = most, 0, np.random.default_rng(seed)
 
-    def offer(
-        self, index: int, observation: Num[np.ndarray, "..."], legal: Bool[np.ndarray, " N"] | None, env: Env
-    ) -> None:
+    def offer(self, index: int, seen: Num[np.ndarray, "..."], legal: Bool[np.ndarray, " N"] | None, env: Env) -> None:
         """The state that `env` is in; it is asked for only if it is kept."""
         place = self._seen if self._seen < self._most else int(self._generator.integers(self._seen + 1))
         self._seen += 1
         if place < self._most:
-            self.kept[place : place + 1] = [Visit(index, observation.copy(), legal, env.state())]
+            self.kept[place : place + 1] = [Visit(index, seen.copy(), legal, env.state())]
