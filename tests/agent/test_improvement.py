@@ -60,8 +60,17 @@ def test_spread_is_the_deviation_of_q_under_the_sampled_prior(found):
     np.testing.assert_allclose(q_spread(found), expected, rtol=1e-4)
 
 
+def test_an_operator_on_the_proposal_weighs_the_draws_alone(found):
+    probs = improved_policy(found, ImprovementSettings("mpo", 0.7, "spread", reference="proposal"), SEARCH)
+    count = np.asarray(found.count, np.float64)
+    scale = np.mean([naive_spread(n, q, n) for n, q in zip(count, found.q, strict=True)])
+    q = np.where(count > 0, np.asarray(found.q, np.float64), 0.0)
+    weight = count * np.exp((q - q.max(1, keepdims=True)) / (0.7 * scale))
+    np.testing.assert_allclose(probs, weight / weight.sum(1, keepdims=True), rtol=2e-4, atol=1e-6)
+
+
 def test_a_floor_keeps_equal_q_from_being_told_apart(found):
-    equal = found._replace(q=jnp.where(found.count > 0, 1e-6 * jnp.arange(6.0)[None], -jnp.inf))
+    equal = found._replace(q=jnp.where(found.count > 0, 1e-6 * jnp.arange(5.0)[None], -jnp.inf))
     probs = improved_policy(equal, ImprovementSettings("mpo", temperature=1.0, unit="spread"), SEARCH)
     np.testing.assert_allclose(probs, found.prior, atol=1e-3)
 
@@ -81,6 +90,7 @@ def test_actions_without_an_estimate_get_nothing(found):
         ({"temperature": 0.0}, "temperature is 0.0"),
         ({"unit": "metres"}, "unit"),
         ({"operator": "muzero", "unit": "spread"}, "tree's range"),
+        ({"operator": "visits", "reference": "proposal"}, "needs an operator"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

@@ -34,6 +34,9 @@ class ImprovementSettings:
     over a state's actions, a mean over the states searched together."""
     min_spread: float = 0.05
     """Least spread that counts as one, in units of value: before any reward, Q differs by the network's noise only."""
+    reference: Literal["policy", "proposal"] = "policy"
+    """What an operator improves: "policy" is π (Section 4), "proposal" the β that the actions were drawn from. Where β
+    is flatter than π the policy then stays open by what β adds to it; the spread of Q is β's as well."""
     max_weight: float = 20.0
     """Largest exp(A/τ) of awr (Peng et al. 2019)."""
     acts: bool = False
@@ -49,6 +52,10 @@ class ImprovementSettings:
             raise ValueError(f"operator is {self.operator!r}, but must be one of {known} (Section 4.1).")
         if self.unit not in ("range", "spread"):
             raise ValueError(f"unit is {self.unit!r}, but must be 'range' or 'spread'.")
+        if self.reference not in ("policy", "proposal"):
+            raise ValueError(f"reference is {self.reference!r}, but must be 'policy' or 'proposal'.")
+        if self.reference == "proposal" and self.operator in OWN:
+            raise ValueError(f"reference is 'proposal', but {self.operator} are counts: it needs an operator.")
         if self.operator == "muzero" and self.unit != "range":
             raise ValueError("unit is 'spread', but muzero's λ_N is made for Q in units of the tree's range: use it.")
 
@@ -87,13 +94,14 @@ def improved_policy(found: SearchResult, settings: ImprovementSettings, search: 
         )
 
     q, value = (found.q - low[:, None]) / unit[:, None], (found.raw_value - low) / unit
-    return jax.vmap(improve)(found.log_pi, found.log_beta, found.count, q, value)
+    log_pi = found.log_beta if settings.reference == "proposal" else found.log_pi
+    return jax.vmap(improve)(log_pi, found.log_beta, found.count, q, value)
 
 
-def q_spread(found: SearchResult) -> Float[Array, " B"]:
-    """Standard deviation of Q over each root's actions under π̂_β, in units of value."""
+def q_spread(found: SearchResult, reference: str = "policy") -> Float[Array, " B"]:
+    """Standard deviation of Q over each root's actions, in units of value: under π̂_β, or as they were drawn."""
     has_q = (found.count > 0) & jnp.isfinite(found.q)
-    weight = jnp.where(has_q, found.prior, 0.0)
+    weight = jnp.where(has_q, found.prior if reference == "policy" else found.count.astype(jnp.float32), 0.0)
     weight = weight / jnp.maximum(jnp.sum(weight, axis=-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
     q = jnp.where(has_q, found.q, 0.0)
     mean = jnp.sum(weight * q, axis=-1, keepdims=True)
@@ -107,4 +115,5 @@ def _unit(
     low, high = found.tree.low, found.tree.high
     if settings.unit == "range":
         return low, jnp.maximum(high - low, search.min_value_range)
-    return low, jnp.broadcast_to(jnp.maximum(jnp.mean(q_spread(found)), settings.min_spread), low.shape)
+    spread = jnp.mean(q_spread(found, settings.reference))
+    return low, jnp.broadcast_to(jnp.maximum(spread, settings.min_spread), low.shape)
