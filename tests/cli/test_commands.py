@@ -97,6 +97,7 @@ def test_a_crash_of_a_rendering_backend_is_only_reported(monkeypatch):
 
 def test_bench_times_the_sizes_of_the_search_that_are_asked_for(monkeypatch, capsys):
     monkeypatch.setattr(search, "OPTIONS", {"two players": {"two_player": True}})
+    monkeypatch.setattr(search, "HEADS", {})
     asked = "bench search --networks 16x1 --batches 1 2 --dims 1 --options --seconds 0 --json"
     assert main(asked.split()) == 0
     cells = json.loads(capsys.readouterr().out)

@@ -45,7 +45,7 @@ def test_every_combination_asked_for_is_a_cell():
 
 def test_every_option_is_timed_beside_the_search_without_any():
     cells = bench.measure_options([TINY], [1], [2], QUICK, seconds=0.0)
-    assert [cell["option"] for cell in cells] == ["none", *bench.OPTIONS]
+    assert [cell["option"] for cell in cells] == ["none", *bench.OPTIONS, *bench.HEADS]
     assert cells[0]["over_none"] == 1.0
     assert all(cell["over_net"] > 0 and cell["search_ms"] > 0 for cell in cells)
 

@@ -36,7 +36,7 @@ class Bench:
     dims: tuple[int, ...] = ()
     """Of the search: dimensions of an action; 1, 6 and 21 by default."""
     options: bool = False
-    """Of the search: time each of its options on against all of them off, in place of mctx."""
+    """Of the search: time each of its options on, and other heads, against none, in place of mctx."""
     seconds: float | None = None
     """Of the search and of self-play: how long each cell is timed, after compiling; 3 by default, 6 with --options."""
 

@@ -1,16 +1,17 @@
 """Time of a search against its own network calls, and against the same sampled search built on mctx.
 
 "Net only" makes the search's network calls and nothing else: the root's
-prediction, one batched call for the K root actions, then one call of dynamics
+prediction, one batched call for the root's slots, then one call of dynamics
 and prediction for each simulation, each on the latent of the call before.
 What a search takes beyond that is the price of the tree.
 
-The search on mctx evaluates no root actions, so it makes fewer network calls:
-K for each state. It draws by JAX's own `random.categorical`; `over_mctx_fast_draws`
+The search on mctx evaluates no root actions, so it makes fewer network calls, one
+for each slot of the root. It draws by JAX's own `random.categorical`; `over_mctx_fast_draws`
 compares with mctx's tree given this project's way of drawing.
 
 `measure_options` times the search with each of its options on, against the
-search with all of them off and against the same network calls.
+search with all of them off and against the same network calls; and with other
+heads, each against the calls of its own network.
 
 Each cell times the programs in turns, so that another process on the machine
 disturbs all of them alike, and reports the least time of each: on a shared
@@ -26,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from smuzero.actions.distributions import FactoredCategorical
+from smuzero.actions.distributions import FactoredCategorical, Gaussian, Policy, Product
 from smuzero.agent.acting import search_model
 from smuzero.experiments.benchmarks import mctx_search
 from smuzero.networks.model import Network, NetworkSettings, Params, make_network
@@ -54,6 +55,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "two players": {"two_player": True},
 }
 """What each option of the search changes when it is on."""
+
+HEADS: dict[str, Callable[[int], Policy]] = {
+    "gaussian head": Gaussian,
+    "product head": lambda dims: Product((FactoredCategorical(1, BINS), Gaussian(dims))),
+}
+"""Other policies of so many continuous dimensions, in place of bins; the product has a choice beside them."""
 
 Program = Callable[[Params, Array, Array], Any]
 """(params, key, root latents `[B, width]`) -> anything that depends on all the work."""
@@ -86,7 +93,8 @@ def cell(
     width: int, blocks: int, batch: int, dims: int, settings: SearchSettings, seconds: float, with_mctx: bool
 ) -> dict[str, Any]:
     """What one size of network, batch and action takes."""
-    network, policy, params, root = make_cell(width, blocks, batch, dims)
+    policy = FactoredCategorical(dims, BINS)
+    network, params, root = make_cell(width, blocks, batch, policy)
     found, note = programs(network, policy, settings, with_mctx)
     times = least_milliseconds(found, params, root, seconds)
     search_ms, net_only_ms, mctx_ms = times["search"], times["net_only"], times.get("mctx")
@@ -105,15 +113,12 @@ def cell(
     }
 
 
-def make_cell(
-    width: int, blocks: int, batch: int, dims: int
-) -> tuple[Network, FactoredCategorical, Params, Float[Array, "B D"]]:
-    """A network of one size with its policy, parameters and a batch of root latents."""
-    policy = FactoredCategorical(dims, BINS)
+def make_cell(width: int, blocks: int, batch: int, policy: Policy) -> tuple[Network, Params, Float[Array, "B D"]]:
+    """A network of one size with its parameters and a batch of root latents."""
     network = make_network(NetworkSettings(width=width, num_blocks=blocks), OBSERVATION_SHAPE, policy)
     params = lively(network.init(jax.random.key(0)), jax.random.key(1))
     observation = jax.random.normal(jax.random.key(2), (batch, *OBSERVATION_SHAPE))
-    return network, policy, params, jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
+    return network, params, jax.vmap(network.represent, in_axes=(None, 0))(params, observation)
 
 
 def measure_options(
@@ -123,7 +128,7 @@ def measure_options(
     settings: SearchSettings | None = None,
     seconds: float = 6.0,
 ) -> list[dict[str, Any]]:
-    """One cell for each size and option: its time, over the network calls and over the search without options."""
+    """One cell for each size and option or head: its time, over its network calls and over the search without any."""
     settings = SearchSettings() if settings is None else settings
     batches, action_dims = tuple(batches), tuple(action_dims)
     sizes = [(*network, batch, dims) for network in networks for dims in action_dims for batch in batches]
@@ -133,28 +138,29 @@ def measure_options(
 def option_cells(
     width: int, blocks: int, batch: int, dims: int, settings: SearchSettings, seconds: float
 ) -> list[dict[str, Any]]:
-    """What each option takes at one size of network, batch and action; all take turns."""
-    network, policy, params, root = make_cell(width, blocks, batch, dims)
+    """What each option and head takes at one size of network, batch and action; all options take turns."""
+    policy = FactoredCategorical(dims, BINS)
+    network, params, root = make_cell(width, blocks, batch, policy)
     variants = {"none": settings} | {name: dataclasses.replace(settings, **on) for name, on in OPTIONS.items()}
     found: dict[str, Program] = {"net_only": programs(network, policy, settings, with_mctx=False)[0]["net_only"]}
     for name, variant in variants.items():
         found[name] = programs(network, policy, variant, with_mctx=False)[0]["search"]
     times = least_milliseconds(found, params, root, seconds)
+    pairs = {name: (times[name], times["net_only"]) for name in variants}
+    for name, head in HEADS.items():
+        policy = head(dims)
+        network, params, root = make_cell(width, blocks, batch, policy)
+        own = least_milliseconds(programs(network, policy, settings, with_mctx=False)[0], params, root, seconds / 4)
+        pairs[name] = own["search"], own["net_only"]
     sizes = {"network": f"{width}x{blocks}", "batch": batch, "action_dims": dims}
     return [
-        sizes
-        | {
-            "option": name,
-            "search_ms": times[name],
-            "over_net": times[name] / times["net_only"],
-            "over_none": times[name] / times["none"],
-        }
-        for name in variants
+        sizes | {"option": name, "search_ms": took, "over_net": took / net_only, "over_none": took / times["none"]}
+        for name, (took, net_only) in pairs.items()
     ]
 
 
 def programs(
-    network: Network, policy: FactoredCategorical, settings: SearchSettings, with_mctx: bool
+    network: Network, policy: Policy, settings: SearchSettings, with_mctx: bool
 ) -> tuple[dict[str, Program], str]:
     """What a cell compares, by name and not yet compiled; and why mctx is missing, if it is."""
 
@@ -187,7 +193,7 @@ def net_only(key: Array, root: Any, model: Model, settings: SearchSettings) -> F
     batch_size = jax.tree.leaves(root)[0].shape[0]
     num_roots = num_slots(model.policy, settings)
     shape = (num_roots + settings.num_simulations, batch_size, model.policy.size)
-    actions = jax.random.randint(key, shape, 0, BINS)
+    actions = jax.random.randint(key, shape, 0, BINS).astype(model.policy.dtype)
     root_actions = jnp.moveaxis(actions[:num_roots], 0, 1)
     later_actions = actions[num_roots:]
 

@@ -141,9 +141,11 @@ def play(
     rows: list[list[tuple[float, ...]]] = [[] for _ in envs]
     for step in range(steps):
         mask = _masks(space, legal)
-        given = Remembered(np.stack(observation), memory) if heads.memory_size else np.stack(observation)
+        seen = np.stack(observation)
+        given = Remembered(seen, memory) if heads.memory_size else seen
         decision = jax.tree.map(np.asarray, act(params, jax.random.fold_in(key, step), given, mask))
-        memory, seen = (decision.memory, decision.memory) if heads.memory_size else (memory, given)
+        if heads.memory_size:
+            seen = memory = np.asarray(decision.memory)
         actions = decode_each(space, decision.action)
         for index in tuple(running):
             keeper.offer(index, seen[index], legal[index], envs[index])
