@@ -6,14 +6,15 @@ the visits of the search that played, none made afresh. In this folder:
 python prior_ablation.py --seeds 0 1 2 3 4 5 6 7 8 9 --out prior_ablation
 
 Every finished run becomes a line of runs.jsonl, and runs that have one are not done
-again: seeds can be added later, or shared out among processes. The table and the
-picture are made of all lines there are.
+again: seeds and numbers of draws can be added later, or shared out among processes.
+The table and the picture are made of all lines there are.
 """
 
 import argparse
 import functools
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +49,9 @@ class Cell(NamedTuple):
         return {f"search.{name}": value for name, value in self._asdict().items()}
 
 
-CELLS = [Cell(*cell) for cell in itertools.product((5, 20), (True, False), PRIORS)]
+def cells_of(draws: Sequence[int]) -> list[Cell]:
+    """All there is to run with so many draws each; the two priors of one search are neighbours."""
+    return [Cell(*cell) for cell in itertools.product(draws, (True, False), PRIORS)]
 
 
 class Programs(NamedTuple):
@@ -116,10 +119,10 @@ def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     return float(low + high) / 2, float(high - low) / 2
 
 
-def table(runs: list[dict[str, Any]]) -> str:
+def table(runs: list[dict[str, Any]], cells: list[Cell]) -> str:
     """Returns at the last evaluation with 95 % intervals, and the difference that the correction makes."""
     lines = ["| K | root Q | π̂_β | π | difference | entropy, π̂_β | π |", "|---|---|---|---|---|---|---|"]
-    for sampled, policy in zip(CELLS[::2], CELLS[1::2], strict=True):
+    for sampled, policy in zip(cells[::2], cells[1::2], strict=True):
         last = [of_cell(runs, cell)[:, -1] for cell in (sampled, policy)]
         means = [f"{values.mean():.3f} ± {interval(values):.3f}" for values in last]
         by, half = difference(*last)
@@ -134,12 +137,12 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def draw(runs: list[dict[str, Any]], out: Path) -> None:
+def draw(runs: list[dict[str, Any]], cells: list[Cell], out: Path) -> None:
     """Curves of the mean return with 95 % intervals, one panel for each of K and root Q."""
-    figure = new_figure((9.0, 2.8))
-    panels = figure.subplots(1, len(CELLS) // 2, sharey=True)
+    figure = new_figure((1.125 * len(cells), 2.8))
+    panels = figure.subplots(1, len(cells) // 2, sharey=True)
     frames = runs[0]["frames"]
-    for place, cell in enumerate(CELLS):
+    for place, cell in enumerate(cells):
         returns = of_cell(runs, cell)
         axes, color = panels[place // 2], f"C{place % 2}"
         mean, half = returns.mean(axis=0), interval(returns)
@@ -157,6 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Does the runs that are missing, then prints the table and draws the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--draws", type=int, nargs="+", default=[5, 20], help="the numbers K to run")
     parser.add_argument("--frames", type=int, default=reach.FRAMES)
     parser.add_argument("--out", type=Path, default=Path("prior_ablation"))
     given = parser.parse_args(arguments)
@@ -164,14 +168,15 @@ def main(arguments: list[str] | None = None) -> None:
     recorded = given.out / "runs.jsonl"
     recorded.touch()
     compilation_cache.enable()
-    for seed, cell in itertools.product(given.seeds, CELLS):
+    cells = cells_of(given.draws)
+    for seed, cell in itertools.product(given.seeds, cells):
         if not any(run["seed"] == seed for run in read(recorded, cell)):
             with recorded.open("a") as file:
                 file.write(json.dumps(train(cell, seed, given.frames)) + "\n")
     runs = read(recorded)
-    if min(len(read(recorded, cell)) for cell in CELLS) > 1:
-        print(table(runs))
-        draw(runs, given.out / "curves.png")
+    if min(len(read(recorded, cell)) for cell in cells) > 1:
+        print(table(runs, cells))
+        draw(runs, cells, given.out / "curves.png")
 
 
 def read(recorded: Path, cell: Cell | None = None) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def test_standing_still_covers_nothing(reach):
 
 
 def test_eight_cells_are_the_figures(ablation):
-    settings = [tuple(cell.settings.values()) for cell in ablation.CELLS]
+    settings = [tuple(cell.settings.values()) for cell in ablation.cells_of([5, 20])]
     assert len(set(settings)) == 8
     assert ablation.Cell(5, False, "policy").settings == {
         "search.num_samples": 5,
