@@ -62,8 +62,7 @@ def measure(recipe: Recipe) -> Sizes:
             config.search, num_samples=settings.num_samples, num_simulations=settings.num_simulations
         )
         rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype), latent)
-        slots = num_slots(policy, search)
-        return num_bytes(jax.eval_shape(lambda: empty_tree(_zeros(rows), slots, policy.num_words, batch, search)))
+        return num_bytes(jax.eval_shape(lambda: empty_tree(_zeros(rows), policy, batch, search)))
 
     seen = math.prod(recipe.observation_shape) * np.dtype(recipe.observation_dtype).itemsize
     # What was done and found at a step: actions and their words and visits, reward, discount, value, memory.

@@ -85,8 +85,7 @@ def search(
     logits, raw_value = jax.vmap(model.predict)(root)
     logits = _root_logits(noise_key, model.policy, logits, legal, settings)
 
-    num_slots = expand.num_slots(model.policy, settings)
-    nodes = tree.empty_tree(root, num_slots, model.policy.num_words, batch_size, settings)
+    nodes = tree.empty_tree(root, model.policy, batch_size, settings)
     nothing = jnp.zeros(batch_size)
     nodes = tree.write_states(nodes, 0, root, nothing, nothing, raw_value)
     nodes, words, slots = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
@@ -171,23 +170,20 @@ def _write_slots(
     settings: SearchSettings,
 ) -> tuple[tree.Tree, UInt32[Array, "B S W"], expand.Slots]:
     """Give node number `node` of every tree its slots; also returns their words and the slots."""
-    batch_size = logits.shape[0]
     if settings.enumerate_actions:
         words, slots = jax.vmap(lambda x: expand.enumerate_all(policy, x, settings))(logits)
-        all_words = tree.write_rows(nodes.words, node, words)
-    else:
-        shape = (batch_size, proposal.num_uniforms(policy, settings), settings.num_samples)
-        numbers = uniforms.uniforms(seeds, node, shape)
-        draws = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
-        if not expand.has_slot_for_each(policy, settings):
-            # Written and read back: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
-            all_words = tree.write_rows(nodes.words, node, draws)
-            draws = all_words[node * batch_size + jnp.arange(batch_size)]
-        words, count = jax.vmap(lambda w: expand.merge(policy, w, settings))(draws)
-        if expand.has_slot_for_each(policy, settings):
-            all_words = tree.write_rows(nodes.words, node, words)
-        slots = jax.vmap(lambda x, w, n: expand.weigh(policy, x, w, n, settings))(logits, words, count)
-    return tree.write_slots(nodes._replace(words=all_words), node, slots), words, slots
+        return tree.write_slots(nodes, node, slots), words, slots
+    batch_size = logits.shape[0]
+    shape = (batch_size, proposal.num_uniforms(policy, settings), settings.num_samples)
+    numbers = uniforms.uniforms(seeds, node, shape)
+    draws = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
+    if not expand.has_slot_for_each(policy, settings):
+        nodes = nodes._replace(words=tree.write_rows(nodes.words, node, draws))
+        # Read back what was written: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
+        draws = nodes.words[node * batch_size + jnp.arange(batch_size)]
+    words, count = jax.vmap(lambda w: expand.merge(policy, w, settings))(draws)
+    slots = jax.vmap(lambda x, w, n: expand.weigh(policy, x, w, n, settings))(logits, words, count)
+    return tree.write_slots(nodes, node, slots), words, slots
 
 
 def _evaluate_root(
@@ -227,7 +223,7 @@ def _simulate(
 ) -> tree.Tree:
     """One simulation in every tree: descend, expand node number `node`, back up."""
     path = tree.descend(nodes, node, settings)
-    action = model.policy.unpack(nodes.words.reshape(-1, model.policy.num_words)[path.last])
+    action = model.policy.unpack(tree.words_at(nodes, path.last))
     parent = path.last // nodes.prior.shape[1]
     latent = jax.tree.map(lambda x: x[parent], nodes.latent)
     latent, reward, discount = jax.vmap(model.dynamics)(latent, action)

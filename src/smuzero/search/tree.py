@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt32
 
-from smuzero.search import puct, widening
+from smuzero.actions.policy import Policy
+from smuzero.search import expand, puct, widening
 from smuzero.search.expand import Slots
 from smuzero.search.settings import SearchSettings
 
@@ -30,8 +31,8 @@ class Tree(NamedTuple):
 
     latent: Any
     """Pytree of `[R, ...]`: the model's state at each node."""
-    words: UInt32[Array, "R K W"]
-    """The packed action in each slot."""
+    words: UInt32[Array, "_R K W"]
+    """The packed action in each slot; one row for all, where every action has a slot at every node."""
     prior: Float[Array, "R K"]
     """π̂_β of each slot (or what else `SearchSettings.prior` says), all K draws counted; -inf in an empty one."""
     visits: Int[Array, "R K"]
@@ -68,7 +69,7 @@ class Path(NamedTuple):
     """The steps of one simulation in each tree, as edges: slot k of row r is edge r·K + k."""
 
     edge: Int[Array, "D B"]
-    """Past a tree's own end: out of range, so that writes there are dropped."""
+    """Past a tree's own end: the first slot of the node to be added, which has nothing to lose yet."""
     visits: Int[Array, "D B"]
     """N(s, a) before this simulation,"""
     q: Float[Array, "D B"]
@@ -79,15 +80,19 @@ class Path(NamedTuple):
     """The edge by which each path leaves its tree."""
 
 
-def empty_tree(latent: Any, num_slots: int, num_words: int, batch_size: int, settings: SearchSettings) -> Tree:
+def empty_tree(latent: Any, policy: Policy, batch_size: int, settings: SearchSettings) -> Tree:
     """Room for the nodes of one search; `latent` (leaves `[B, ...]`) gives the states' shapes."""
-    num_nodes = settings.num_simulations + 1
+    num_nodes, num_slots = settings.num_simulations + 1, expand.num_slots(policy, settings)
     rows = num_nodes * batch_size
+    if expand.has_slot_for_each(policy, settings):
+        words = jnp.asarray(policy.enumerate_words())[None]
+    else:
+        words = jnp.zeros((rows, num_slots, policy.num_words), jnp.uint32)
     index = jnp.int16 if max(num_nodes, num_slots) <= 2**15 - 1 else jnp.int32
     slots = jnp.zeros((rows, num_slots))
     return Tree(
         latent=jax.tree.map(lambda x: jnp.zeros((rows, *x.shape[1:]), x.dtype), latent),
-        words=jnp.zeros((rows, num_slots, num_words), jnp.uint32),
+        words=words,
         prior=slots,
         visits=jnp.zeros((rows, num_slots), index),
         q=jnp.full((rows, num_slots), -jnp.inf),
@@ -132,6 +137,12 @@ def write_slots(tree: Tree, node: Int[Array, ""] | int, slots: Slots) -> Tree:
     return tree._replace(**{name: write_rows(getattr(tree, name), node, getattr(slots, name)) for name in names})
 
 
+def words_at(tree: Tree, edge: Int[Array, " B"]) -> UInt32[Array, "B W"]:
+    """The packed actions of some edges."""
+    words = tree.words.reshape(-1, tree.words.shape[-1])
+    return _at(words, edge % words.shape[0])
+
+
 def write_sides(tree: Tree, node: Int[Array, ""] | int, parent: Int[Array, " B"], discount: Float[Array, " B"]) -> Tree:
     """Note who moves at node number `node`: not whoever moves at its parent row, if the discount is negative."""
     if tree.side is None:
@@ -167,7 +178,7 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         score = puct.bracket(q, prior, _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
-        edge = jnp.where(is_active, last, tree.child.size)
+        edge = jnp.where(is_active, last, nowhere)
         visited = _at(tree.visits.reshape(-1), last).astype(jnp.int32)
         path = Path(
             edge=_with_step(path.edge, path.length, edge),
@@ -181,6 +192,7 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         row = jnp.where(goes_on, child * tree.batch_size + batch, row)
         return goes_on, row, jnp.where(goes_on, visited - 1, visits), path
 
+    nowhere = _first_edges(tree, node)
     steps = jnp.zeros((max_depth, tree.batch_size), jnp.int32)
     path = Path(steps, steps, steps.astype(jnp.float32), jnp.int32(0), batch)
     start = (jnp.ones(tree.batch_size, bool), batch, jnp.full(tree.batch_size, node - 1), path)
@@ -229,19 +241,19 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     newest G.
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
-    # Within bounds for certain: a write that might be dropped would read the array first.
-    edges, number = tree.child.reshape(-1).at[path.last], jnp.asarray(node, tree.child.dtype)
-    child = edges.set(number, mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True)
+    nowhere = _first_edges(tree, node)
+    child = _put(tree.child.reshape(-1), path.last, jnp.full_like(path.last, node))
 
     def step(carry):
         depth, below, g, visits, q, low, high = carry
         edge, old = _step(path.edge, depth), _step(path.q, depth)
-        is_on_path = edge < child.size
+        is_on_path = edge < nowhere
         g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
         number = _step(path.visits, depth) + 1
         mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
         mean = mean if tree.log_correction is None else g
-        visits, q = _put(visits, edge, number), _put(q, edge, mean)
+        visits = _put(visits, edge, jnp.where(is_on_path, number, 0))
+        q = _put(q, edge, jnp.where(is_on_path, mean, -jnp.inf))
         row = edge // num_slots
         seen = mean if tree.side is None else mean * _at(tree.side, row)
         low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
@@ -267,8 +279,19 @@ def _at(array: Array, index: Array) -> Array:
 
 
 def _put(array: Array, index: Array, values: Array) -> Array:
-    """The array with `values` at `index`; those past its end are dropped."""
-    return array.at[index].set(values.astype(array.dtype), mode="drop", wrap_negative_indices=False)
+    """The array with `values` at `index`, each within bounds and unlike the others.
+
+    That is promised to XLA, which would else read what it might not have to overwrite.
+    """
+    at = array.at[index]
+    return at.set(
+        values.astype(array.dtype), mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True
+    )
+
+
+def _first_edges(tree: Tree, node: Int[Array, ""] | int) -> Int[Array, " B"]:
+    """Of node number `node` in each tree."""
+    return (node * tree.batch_size + jnp.arange(tree.batch_size)) * tree.child.shape[1]
 
 
 def _with_step(steps: Array, depth: Int[Array, ""], step: Array) -> Array:

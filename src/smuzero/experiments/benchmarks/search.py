@@ -244,9 +244,6 @@ def least_milliseconds(found: dict[str, Program], params: Params, root: Array, s
 
 def memory_per_row(root: Float[Array, "B D"], policy: FactoredCategorical, settings: SearchSettings) -> dict[str, Any]:
     """KiB of the whole tree of one batch entry, and how much of it is not latents."""
-    slots = num_slots(policy, settings)
-    empty = jax.eval_shape(
-        lambda latent: tree.empty_tree(latent, slots, policy.num_words, root.shape[0], settings), root
-    )
+    empty = jax.eval_shape(lambda latent: tree.empty_tree(latent, policy, root.shape[0], settings), root)
     whole, latents = (sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(part)) for part in (empty, empty.latent))
     return {"tree_kib": whole / root.shape[0] / 1024, "tree_over_latents": whole / latents}
