@@ -106,9 +106,10 @@ class Search:
         if legal is not None:
             logits = np.where(legal[self.row], logits, -np.inf)
         if self.settings.noise_fraction > 0:
-            logits = _jitted_noise(self.policy)(
-                self.noise_key, logits, self.settings.noise_fraction, self.settings.noise_concentration
-            )
+            share = self.settings.noise_fraction
+            if self.settings.noise_scope == "action":
+                share = 1 - (1 - share) ** (1 / self.policy.num_dims)
+            logits = _jitted_noise(self.policy)(self.noise_key, logits, share, self.settings.noise_concentration)
         self.root = root = self.new_node(0, self.state, logits, value, 0.0, 0.0, 1)
         if self.settings.evaluate_root:
             for action in root.returns:

@@ -31,6 +31,7 @@ CASES = {
     # name: dimensions, choices, settings
     "more draws than actions": (1, 3, PLAIN),
     "noise at the root": (2, 3, changed(num_samples=20, noise_fraction=0.25)),
+    "noise of whole actions": (2, 4, changed(noise_fraction=0.5, noise_scope="action")),
     "three dimensions of seven bins": (3, 7, changed(num_samples=5, num_simulations=40)),
     "more bins than loops are unrolled for": (1, 18, changed(num_samples=10)),
     "one simulation": (1, 5, changed(num_simulations=1)),

@@ -67,3 +67,9 @@ def test_the_prior_is_the_frequency_of_draws_only_where_the_policy_cancels(chang
 def test_widening_from_as_many_draws_as_there_are_is_none():
     assert not SearchSettings(num_samples=5, widening_start=5).is_widening
     assert SearchSettings(num_samples=5, widening_start=4).is_widening
+
+
+def test_noise_of_whole_actions_leaves_the_rest_of_them_without_noise_in_any_dimension():
+    settings = SearchSettings(noise_fraction=0.25, noise_scope="action")
+    assert [(1 - settings.noise_in_each(dims)) ** dims for dims in (1, 6, 21)] == pytest.approx([0.75] * 3)
+    assert SearchSettings(noise_fraction=0.25).noise_in_each(6) == 0.25

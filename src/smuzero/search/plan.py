@@ -158,7 +158,7 @@ def _root_logits(
         return logits
     keys = jax.random.split(key, logits.shape[0])
     noisy = jax.vmap(policy.noisy, in_axes=(0, 0, None, None))
-    return noisy(keys, logits, settings.noise_fraction, settings.noise_concentration)
+    return noisy(keys, logits, settings.noise_in_each(policy.size), settings.noise_concentration)
 
 
 def _write_slots(

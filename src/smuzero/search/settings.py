@@ -50,6 +50,9 @@ class SearchSettings:
     """The model's discount is negative where the turn passes to the opponent. Values are the mover's (Section 6.1)."""
     noise_fraction: float = 0.25
     """ε, the share of noise in the root's π and β (Section 5.5); 0 for evaluation."""
+    noise_scope: Literal["dimension", "action"] = "dimension"
+    """What ε is a share of: "dimension" mixes it into every dimension by itself (the paper's words); "action" mixes in
+    less, so that a share ε of all actions has noise in any of the A dimensions, 1 - (1 - ε)^(1/A) in each."""
     noise_concentration: float = 0.3
     """α of the root's Dirichlet noise."""
     c1: float = 1.25
@@ -78,7 +81,7 @@ class SearchSettings:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1]. {usual}")
-        for name in ("proposal", "prior", "unvisited"):
+        for name in ("proposal", "prior", "unvisited", "noise_scope"):
             known = typing.get_args(typing.get_type_hints(SearchSettings)[name])
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(known)}.")
@@ -93,6 +96,12 @@ class SearchSettings:
                 f"widening_start is {self.widening_start} and {other} is on, but widening needs draws that PUCT alone "
                 "weighs. Set one of the two back."
             )
+
+    def noise_in_each(self, num_dims: int) -> float:
+        """The share of noise in each of so many dimensions."""
+        if self.noise_scope == "dimension":
+            return self.noise_fraction
+        return 1 - (1 - self.noise_fraction) ** (1 / num_dims)
 
     @property
     def draws_weigh_alike(self) -> bool:

@@ -46,7 +46,7 @@ def search(
     logits, value = jax.vmap(model.predict)(root)
     noise_keys = jax.random.split(noise_key, value.shape[0])
     noisy = jax.vmap(policy.noisy, in_axes=(0, 0, None, None))
-    logits = noisy(noise_keys, logits, settings.noise_fraction, settings.noise_concentration)
+    logits = noisy(noise_keys, logits, settings.noise_in_each(policy.size), settings.noise_concentration)
     log_prior, actions = draw(draw_key, logits, policy, settings)
 
     def recurrent(params: None, key: Array, slot: Int[Array, " B"], embedding: tuple[Any, Array]) -> Any:
