@@ -36,7 +36,7 @@ def test_plan_holds_the_distinct_draws_and_its_action_is_what_act_returns(discre
     assert plan.action == plan.actions[np.argmax(plan.visits + 0.5 * plan.prior)]
     assert discrete.act(observation) == plan.action and plan.action in range(10, 14)
     assert plan.tree.visits[0, plan.slot].tolist() == plan.visits.tolist()
-    assert isinstance(plan.tree.words, np.ndarray) and len(plan.tree.words) == SEARCH.num_simulations + 1
+    assert isinstance(plan.tree.visits, np.ndarray) and len(plan.tree.visits) == SEARCH.num_simulations + 1
 
 
 def test_same_seed_plans_alike_and_another_draws_otherwise():
