@@ -69,7 +69,7 @@ class Path(NamedTuple):
     """The steps of one simulation in each tree, as edges: slot k of row r is edge r·K + k."""
 
     edge: Int[Array, "D B"]
-    """Past a tree's own end: the first slot of the node to be added, which has nothing to lose yet."""
+    """Past a tree's own end: out of range, so that writes there are dropped."""
     visits: Int[Array, "D B"]
     """N(s, a) before this simulation,"""
     q: Float[Array, "D B"]
@@ -178,7 +178,7 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         score = puct.bracket(q, prior, _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
-        edge = jnp.where(is_active, last, nowhere)
+        edge = jnp.where(is_active, last, tree.child.size)
         visited = _at(tree.visits.reshape(-1), last).astype(jnp.int32)
         path = Path(
             edge=_with_step(path.edge, path.length, edge),
@@ -192,7 +192,6 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         row = jnp.where(goes_on, child * tree.batch_size + batch, row)
         return goes_on, row, jnp.where(goes_on, visited - 1, visits), path
 
-    nowhere = _first_edges(tree, node)
     steps = jnp.zeros((max_depth, tree.batch_size), jnp.int32)
     path = Path(steps, steps, steps.astype(jnp.float32), jnp.int32(0), batch)
     start = (jnp.ones(tree.batch_size, bool), batch, jnp.full(tree.batch_size, node - 1), path)
@@ -241,19 +240,19 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     newest G.
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
-    nowhere = _first_edges(tree, node)
-    child = _put(tree.child.reshape(-1), path.last, jnp.full_like(path.last, node))
+    # Within bounds for certain: a write that might be dropped would read the array first.
+    edges, number = tree.child.reshape(-1).at[path.last], jnp.asarray(node, tree.child.dtype)
+    child = edges.set(number, mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True)
 
     def step(carry):
         depth, below, g, visits, q, low, high = carry
         edge, old = _step(path.edge, depth), _step(path.q, depth)
-        is_on_path = edge < nowhere
+        is_on_path = edge < child.size
         g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
         number = _step(path.visits, depth) + 1
         mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
         mean = mean if tree.log_correction is None else g
-        visits = _put(visits, edge, jnp.where(is_on_path, number, 0))
-        q = _put(q, edge, jnp.where(is_on_path, mean, -jnp.inf))
+        visits, q = _put(visits, edge, number), _put(q, edge, mean)
         row = edge // num_slots
         seen = mean if tree.side is None else mean * _at(tree.side, row)
         low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
@@ -279,19 +278,8 @@ def _at(array: Array, index: Array) -> Array:
 
 
 def _put(array: Array, index: Array, values: Array) -> Array:
-    """The array with `values` at `index`, each within bounds and unlike the others.
-
-    That is promised to XLA, which would else read what it might not have to overwrite.
-    """
-    at = array.at[index]
-    return at.set(
-        values.astype(array.dtype), mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True
-    )
-
-
-def _first_edges(tree: Tree, node: Int[Array, ""] | int) -> Int[Array, " B"]:
-    """Of node number `node` in each tree."""
-    return (node * tree.batch_size + jnp.arange(tree.batch_size)) * tree.child.shape[1]
+    """The array with `values` at `index`; those past its end are dropped."""
+    return array.at[index].set(values.astype(array.dtype), mode="drop", wrap_negative_indices=False)
 
 
 def _with_step(steps: Array, depth: Int[Array, ""], step: Array) -> Array:
