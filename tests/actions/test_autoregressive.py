@@ -54,7 +54,7 @@ def test_draws_have_the_joint_probabilities():
     """Chi-square of the 6 cells: above 5 + 2√(5·14) + 2·14 with a chance below 1e-6 (Laurent & Massart 2000)."""
     logits, number = random_logits(PAIR), 30_000
     uniforms = jnp.asarray(np.random.default_rng(0).random((2, number)).astype(np.float32) * 0.9999999)
-    drawn = np.asarray(PAIR.unpack(jax.jit(PAIR.sample_words, compiler_options=QUICK)(logits, uniforms)))
+    drawn = np.asarray(PAIR.unpack(jax.jit(PAIR.sample_words, compiler_options=QUICK)(logits, uniforms).T))
     expected = number * naive_probs(np.asarray(logits), (2, 3)).ravel()
     counts = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=6)
     assert ((counts - expected) ** 2 / expected).sum() < 5 + 2 * np.sqrt(5 * 14) + 2 * 14

@@ -35,7 +35,7 @@ def naive_probs(policy: FactoredCategorical, logits: jax.Array) -> np.ndarray:
 
 @functools.cache
 def jitted_draw(policy: FactoredCategorical):
-    return jax.jit(lambda logits, uniforms: policy.unpack(policy.sample_words(logits, uniforms)))
+    return jax.jit(lambda logits, uniforms: policy.unpack(policy.sample_words(logits, uniforms).T))
 
 
 def draws(policy: FactoredCategorical, logits: jax.Array, uniforms: np.ndarray) -> np.ndarray:

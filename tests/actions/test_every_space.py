@@ -66,7 +66,7 @@ def test_every_draw_is_accepted_by_the_environment_and_obeys_its_mask(space, hea
 
     def draw(logits, legal, uniforms):
         logits = policy.noisy(jax.random.key(seed), policy.masked(logits, legal), 0.25, 0.3)
-        words = policy.sample_words(policy.tempered(logits, 2.0), uniforms)
+        words = policy.sample_words(policy.tempered(logits, 2.0), uniforms).T
         vectors = policy.unpack(words)
         seen = jax.vmap(policy.features)(vectors), jax.vmap(policy.coordinates)(vectors)
         return words, policy.log_prob_words(logits, words), vectors, policy.unpack(policy.pack(vectors)), seen
@@ -125,7 +125,7 @@ def test_a_mask_is_never_violated_in_a_hundred_thousand_draws(structure, head):
     def draw(logits, uniforms):
         logits = policy.noisy(jax.random.key(0), policy.masked(logits, jnp.asarray(legal)), 0.25, 0.3)
         forms = logits, policy.tempered(logits, 4.0)
-        return [policy.unpack(policy.sample_words(form, uniforms)) for form in forms]
+        return [policy.unpack(policy.sample_words(form, uniforms).T) for form in forms]
 
     uniforms = random_uniforms(policy, 50_000, 0)
     for vectors in map(np.asarray, jax.jit(draw, compiler_options=QUICK)(random_logits(policy, 1), uniforms)):

@@ -81,7 +81,7 @@ def test_nothing_is_nan_at_the_bounds_or_for_extreme_outputs_of_a_network(logits
     policy, ends = Gaussian(1), words_of(np.array([-40.0, -9.0, 0.0, 9.0, 40.0]))
     edges = jnp.array([[0.0, 2.0**-24, 0.25, 0.5, 1.0 - 2.0**-24]])
     for form in forms(logits).values():
-        drawn = policy.sample_words(form, edges)
+        drawn = policy.sample_words(form, edges).T
         actions = np.asarray(policy.unpack(drawn))
         assert np.isfinite(actions).all() and (np.abs(actions) <= 1).all()
         assert np.isfinite(policy.log_prob_words(form, drawn)).all()
@@ -96,7 +96,7 @@ def test_nothing_is_nan_at_the_bounds_or_for_extreme_outputs_of_a_network(logits
 def test_draws_follow_the_density(form):
     number, policy, logits = 40_000, Gaussian(1), forms([-1.0, 0.5])[form]
     uniforms = np.random.default_rng(0).random((1, number)).astype(np.float32)
-    drawn = np.sort(np.asarray(jax.jit(policy.sample_words)(logits, uniforms)).view(np.float32)[:, 0])
+    drawn = np.sort(np.asarray(jax.jit(policy.sample_words)(logits, uniforms)).view(np.float32)[0])
     density = np.exp(np.asarray(log_probs(policy, logits, words_of(GRID)), np.float64) + naive_log_slope(GRID))
     law = np.interp(drawn, GRID, np.cumsum(density) * (GRID[1] - GRID[0]))
     room = math.sqrt(math.log(2e6) / (2 * number)) + 1e-3

@@ -25,6 +25,7 @@ from jaxtyping import Array
 
 from smuzero.actions import uniforms
 from smuzero.search.plan import Model
+from smuzero.search.proposal import num_lanes
 from smuzero.search.settings import SearchSettings
 
 Action = tuple[int, ...]
@@ -138,10 +139,10 @@ class Search:
         first = _flattened(pi, math.inf if settings.proposal == "uniform" else settings.temperature)
         second = _flattened(pi, settings.mixed_temperature)
         share = settings.mixed_fraction
-        shape = (self.batch_size, self.policy.num_dims + (share > 0), settings.num_samples)
+        shape = (self.batch_size, self.policy.num_dims + (share > 0), num_lanes(settings))
         numbers = np.asarray(_jitted_uniforms(self.seeds, number, shape))[self.row]
         draws = []
-        for column in numbers.T:
+        for column in numbers.T[: settings.num_samples]:
             if share > 0 and abs(column[-1] - share) < EDGE:
                 raise TooClose
             part = second if share > 0 and column[-1] < share else first

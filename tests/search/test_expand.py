@@ -59,8 +59,9 @@ def test_repeats_are_counted_at_the_first_draw(rows):
 
 def test_few_actions_have_a_slot_each_and_many_share_those_of_the_draws():
     logits, uniforms = random_inputs(0)
-    words, slots = expand(POLICY, logits, uniforms, SearchSettings(12))
-    drawn = collections.Counter(map(tuple, np.asarray(proposal.draw(POLICY, logits, uniforms, SearchSettings(12)))))
+    draws = proposal.draw(POLICY, logits, uniforms, SearchSettings(12)).T
+    words, slots = expand(POLICY, logits, draws, SearchSettings(12))
+    drawn = collections.Counter(map(tuple, np.asarray(draws)))
     assert words.tolist() == POLICY.enumerate_words().tolist()
     assert slots.count.tolist() == [drawn[tuple(word)] for word in np.asarray(words)]
     sizes = {samples: num_slots(POLICY, SearchSettings(samples)) for samples in (3, 8, 9, 20)}
@@ -74,7 +75,8 @@ def test_few_actions_have_a_slot_each_and_many_share_those_of_the_draws():
 @pytest.mark.parametrize("seed", range(5))
 def test_slots_hold_the_draws_with_the_prior_of_section_5_1(seed, temperature):
     logits, uniforms = random_inputs(seed)
-    words, slots = expand_jit(POLICY, logits, uniforms, SearchSettings(12, temperature=temperature))
+    settings = SearchSettings(12, temperature=temperature)
+    words, slots = expand_jit(POLICY, logits, proposal.draw(POLICY, logits, uniforms, settings).T, settings)
     count, prior = slots.count, slots.prior
     pi = np.exp(np.asarray(POLICY.log_prob_words(logits, words), np.float64))
     per_dim = np.exp(np.asarray(POLICY.log_probs(logits), np.float64) / temperature)

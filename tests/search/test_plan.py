@@ -121,7 +121,8 @@ class EachOnce(FactoredCategorical):
     """Draws every action exactly once: K = |A|."""
 
     def sample_words(self, logits, uniforms):
-        return jnp.asarray(self.enumerate_words())
+        every = jnp.asarray(self.enumerate_words()).T
+        return jnp.tile(every, 2)[:, : uniforms.shape[1]]
 
 
 def test_search_is_muzeros_when_a_uniform_proposal_draws_every_action_once():

@@ -53,7 +53,7 @@ def test_density_is_that_of_the_whole_proposal_and_sums_to_one(name):
 def test_draws_follow_the_density_and_are_all_legal(name):
     settings, num_draws = PROPOSALS[name], 100_000
     numbers = jax.random.uniform(jax.random.key(0), (proposal.num_uniforms(POLICY, settings), num_draws))
-    drawn = np.asarray(POLICY.unpack(proposal.draw(POLICY, LOGITS, numbers, settings)))
+    drawn = np.asarray(POLICY.unpack(proposal.draw(POLICY, LOGITS, numbers, settings).T))
     assert (drawn[:, 1] != 0).all()
     for action, p in density(settings).items():
         frequency = (drawn == action).all(axis=1).mean()

@@ -29,7 +29,7 @@ def test_prior_of_a_mixed_action_equals_the_formula_in_float64():
     uniforms = np.random.default_rng(0).random((2, 6)).astype(np.float32)
     # A draw repeated twice more, as a saturated policy would.
     settings = SearchSettings(8, temperature=TEMPERATURE)
-    words = proposal.draw(MIXED, noisy, jnp.asarray(uniforms), settings)[np.array([0, 1, 0, 2, 3, 4, 5, 0])]
+    words = proposal.draw(MIXED, noisy, jnp.asarray(uniforms), settings).T[np.array([0, 1, 0, 2, 3, 4, 5, 0])]
     slots = expand.weigh(MIXED, noisy, words, expand.merged_counts(words), settings)
     count, prior = slots.count, slots.prior
     assert count.tolist() == [3, 1, 0, 1, 1, 1, 1, 0]

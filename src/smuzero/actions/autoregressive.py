@@ -149,14 +149,14 @@ class Autoregressive:
         drawn = dirichlet(key, concentration, jnp.asarray(is_own) & (biases[place] > -jnp.inf))
         return drawn[np.nonzero(is_own)]
 
-    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "J K"]) -> UInt32[Array, "K W"]:
+    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "J K"]) -> UInt32[Array, "W K"]:
         words, features = [], jnp.zeros((uniforms.shape[1], 0))
         for j, component in enumerate(self.components):
             own = self._conditional(logits, j, features)
-            drawn = jax.vmap(component.sample_words)(own, uniforms[j][:, None, None])[:, 0]
+            drawn = jax.vmap(component.sample_words)(own, uniforms[j][:, None, None])[:, :, 0]
             words.append(drawn)
             features = jnp.concatenate([features, jax.vmap(component.features)(component.unpack(drawn))], axis=-1)
-        return jnp.concatenate(words, axis=-1)
+        return jnp.concatenate(words, axis=-1).T
 
     def enumerate_words(self) -> UInt32[np.ndarray, "K W"]:
         return self._product.enumerate_words()
@@ -244,7 +244,7 @@ class Autoregressive:
             log_probs = given.log_prob_words(self._of_first(logits, len(before)), jnp.asarray(words))
             return columns, jnp.exp(log_probs)
         numbers = random_numbers.uniforms(jnp.array([0, 1], jnp.uint32), 0, (self.num_uniforms, MOST_PREFIXES))
-        return jax.lax.stop_gradient(self.sample_words(logits, numbers)), None
+        return jax.lax.stop_gradient(self.sample_words(logits, numbers)).T, None
 
     def _of_first(self, logits: Float[Array, " P"], number: int) -> Float[Array, " _"]:
         """The logits of the policy over the first components alone."""

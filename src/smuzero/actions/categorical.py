@@ -109,14 +109,14 @@ class FactoredCategorical:
     def mixed(self, logits: Float[Array, " P"], noise: Float[Array, " P"], fraction: Scalar) -> Float[Array, " P"]:
         return jnp.log((1 - fraction) * jnp.exp(self.log_probs(logits)).reshape(-1) + fraction * noise)
 
-    def sample_words(self, logits: Float[Array, " P"], uniforms: Float[Array, "A K"]) -> UInt32[Array, "K W"]:
+    def sample_words(self, logits: Float[Array, " P"], uniforms: Float[Array, "A K"]) -> UInt32[Array, "W K"]:
         logits = logits.reshape(self.num_dims, self.num_choices)
         weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
         if self.num_choices > SMALL:
             choices = self._search_choices(weights, uniforms)
         else:
             choices = self._count_choices(weights, uniforms)
-        return self._pack_rows(choices)
+        return self._packed(choices)
 
     def _count_choices(self, weights: Float[Array, "A M"], uniforms: Float[Array, "A K"]) -> UInt32[Array, "A K"]:
         """Inverse CDF for few choices: count the partial sums that a scaled uniform has passed.
@@ -143,7 +143,7 @@ class FactoredCategorical:
         search = jax.vmap(functools.partial(jnp.searchsorted, side="right"))
         return search(limits, uniforms * sums[:, -1:]).astype(jnp.uint32)
 
-    def _pack_rows(self, choices: UInt32[Array, "A K"]) -> UInt32[Array, "K W"]:
+    def _packed(self, choices: UInt32[Array, "A K"]) -> UInt32[Array, "W K"]:
         words = []
         for start in range(0, self.num_dims, self.dims_per_word):
             word, place = jnp.zeros(choices.shape[1], jnp.uint32), 1
@@ -151,7 +151,7 @@ class FactoredCategorical:
                 word = word + choices[dim] * jnp.uint32(place)
                 place *= self.num_choices
             words.append(word)
-        return jnp.stack(words, axis=-1)
+        return jnp.stack(words)
 
     def enumerate_words(self) -> UInt32[np.ndarray, "K W"]:
         count = self.num_choices**self.num_dims
@@ -175,7 +175,7 @@ class FactoredCategorical:
 
     def pack(self, action: Num[Array, "*K A"]) -> UInt32[Array, "*K W"]:
         rows = action.reshape(-1, self.num_dims).astype(jnp.uint32)
-        return self._pack_rows(rows.T).reshape(*action.shape[:-1], self.num_words)
+        return self._packed(rows.T).T.reshape(*action.shape[:-1], self.num_words)
 
     def unpack(self, words: UInt32[Array, "*K W"]) -> Int[Array, "*K A"]:
         dims = np.arange(self.num_dims)

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from smuzero.actions.policy import Scalar, too_many_to_enumerate
+from smuzero.actions.quantiles import even_quantile, normal_quantile
 
 # Paper: silent on how A.1 bounds its Gaussian. Here: softly, so that no output of a network, however large, gives a
 # NaN; zeros give μ = 0, σ = 0.8, the most even spread over [-1, 1] that a squashed Gaussian has.
@@ -131,16 +132,16 @@ class Gaussian:
         mean, log_scale, wide = self.moments(logits)
         return jnp.concatenate([mean, log_scale, fraction + (1.0 - fraction) * wide])
 
-    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "A K"]) -> UInt32[Array, "K A"]:
+    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "A K"]) -> UInt32[Array, "A K"]:
         mean, log_scale, wide = (x[:, None] for x in self.moments(logits))
         if not self.is_mixture(logits):
-            return _to_words((mean + jnp.exp(log_scale) * _normal_quantile(uniforms)).T)
+            return _to_words(mean + jnp.exp(log_scale) * normal_quantile(uniforms))
         # One uniform number chooses the part, and what is left of it is uniform again.
         is_wide = uniforms < wide
-        normal = mean + jnp.exp(log_scale) * _normal_quantile((uniforms - wide) / jnp.maximum(1.0 - wide, 1e-9))
+        normal = mean + jnp.exp(log_scale) * normal_quantile((uniforms - wide) / jnp.maximum(1.0 - wide, 1e-9))
         # The floors only guard a part of weight 0, which is not chosen.
-        even = _even_quantile(uniforms / jnp.maximum(wide, 1e-9))
-        return _to_words(jnp.where(is_wide, even, normal).T)
+        even = even_quantile(uniforms / jnp.maximum(wide, 1e-9))
+        return _to_words(jnp.where(is_wide, even, normal))
 
     def enumerate_words(self) -> UInt32[np.ndarray, "K W"]:
         raise too_many_to_enumerate(None, "actions are continuous")
@@ -185,21 +186,6 @@ class Gaussian:
 def log_slope(u: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """log(1 − tanh²u) = log |da/du|, without the cancellation that 1 − a² has near the bounds."""
     return 2.0 * (float(np.log(2.0)) - u - jax.nn.softplus(-2.0 * u))
-
-
-def _inside(uniforms: Array) -> Array:
-    """Numbers with finite quantiles: half a step of 2^-24 above 0, the largest float32 below 1."""
-    return jnp.clip(uniforms, 2.0**-25, 1.0 - 2.0**-24)
-
-
-def _normal_quantile(uniforms: Array) -> Array:
-    return float(np.sqrt(2.0)) * jax.lax.erf_inv(2.0 * _inside(uniforms) - 1.0)
-
-
-def _even_quantile(uniforms: Array) -> Array:
-    """u whose tanh is uniform over [-1, 1]."""
-    uniforms = _inside(uniforms)
-    return 0.5 * (jnp.log(uniforms) - jnp.log1p(-uniforms))
 
 
 def _to_words(u: Float[Array, "*shape"]) -> UInt32[Array, "*shape"]:

@@ -92,8 +92,11 @@ class Policy(Protocol):
         """(1 - ε)·π + ε·noise (Section 5.5)."""
         ...
 
-    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "R K"]) -> UInt32[Array, "K W"]:
-        """K independent draws by inverse CDF from uniforms in [0, 1)."""
+    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "R K"]) -> UInt32[Array, "W K"]:
+        """K independent draws by inverse CDF from uniforms in [0, 1), a column each.
+
+        Draws come last, as their random numbers do: XLA uses no vector instructions where it has to transpose.
+        """
         ...
 
     def enumerate_words(self) -> UInt32[np.ndarray, "K W"]:

@@ -93,10 +93,10 @@ class Product:
         pairs = zip(self._with_logits(logits), keys, strict=True)
         return jnp.concatenate([part.noisy(own_key, own, fraction, concentration) for (part, own), own_key in pairs])
 
-    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "R K"]) -> UInt32[Array, "K W"]:
+    def sample_words(self, logits: Float[Array, " _Q"], uniforms: Float[Array, "R K"]) -> UInt32[Array, "W K"]:
         numbers = self._cut(uniforms, lambda part: part.num_uniforms)
         pairs = zip(self._with_logits(logits), numbers, strict=True)
-        return jnp.concatenate([part.sample_words(own, own_numbers) for (part, own), own_numbers in pairs], axis=-1)
+        return jnp.concatenate([part.sample_words(own, own_numbers) for (part, own), own_numbers in pairs])
 
     def enumerate_words(self) -> UInt32[np.ndarray, "K W"]:
         words = [part.enumerate_words() for part in self.parts]

@@ -136,10 +136,9 @@ def prior(
 
 
 def expand(
-    policy: Policy, logits: Float[Array, " P"], uniforms: Float[Array, "R K"], settings: SearchSettings
+    policy: Policy, logits: Float[Array, " P"], draws: UInt32[Array, "K W"], settings: SearchSettings
 ) -> tuple[UInt32[Array, "S W"], Slots]:
-    """One new node: its packed actions and their slots."""
-    draws = proposal.draw(policy, logits, uniforms, settings)
+    """One new node of which these actions were drawn: its packed actions and their slots."""
     words, count = merge(policy, draws, settings)
     return words, weigh(policy, logits, words, count, settings)
 

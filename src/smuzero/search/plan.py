@@ -88,15 +88,27 @@ def search(
     nodes = tree.empty_tree(root, model.policy, batch_size, settings)
     nothing = jnp.zeros(batch_size)
     nodes = tree.write_states(nodes, 0, root, nothing, nothing, raw_value)
-    nodes, words, slots = _write_slots(nodes, 0, logits, seeds, model.policy, settings)
+    fresh = _draw(seeds, 0, logits, model.policy, settings)
+    nodes = _write_words(nodes, 0, fresh, model.policy, settings)
+    if not expand.has_slot_for_each(model.policy, settings):
+        # Read back what was written, which keeps it as well.
+        fresh = fresh._replace(draws=nodes.words[jnp.arange(batch_size)])
+    words, slots = _expand(fresh, model.policy, settings)
+    nodes = tree.write_slots(nodes, 0, slots)
     if settings.evaluate_root:
         shape = (batch_size, settings.root_lookahead - 1, model.policy.num_uniforms, 1)
         ahead = uniforms.uniforms(uniforms.seeds(ahead_key[0]), 0, shape) if looks_ahead else jnp.zeros(shape)
         nodes = _evaluate_root(nodes, root, words, slots.count, ahead, model)
     if settings.num_simulations:
-        nodes = jax.lax.fori_loop(
-            1, settings.num_simulations + 1, lambda node, t: _simulate(t, node, seeds, model, settings), nodes
+        # The first simulation has no new node to write, and puts another's draws where its own will be.
+        fresh = _draw(seeds, 1, jnp.zeros((batch_size, model.policy.num_logits)), model.policy, settings)
+        nodes, fresh = jax.lax.fori_loop(
+            1,
+            settings.num_simulations + 1,
+            lambda n, t: _simulate(t[0], t[1], n, seeds, model, settings),
+            (nodes, fresh),
         )
+        nodes = _write_node(nodes, settings.num_simulations, fresh, model.policy, settings)
     return _result(nodes, words, slots, logits, raw_value, model.policy, settings)
 
 
@@ -161,29 +173,56 @@ def _root_logits(
     return noisy(keys, logits, settings.noise_in_each(policy.size), settings.noise_concentration)
 
 
-def _write_slots(
-    nodes: tree.Tree,
+class _Fresh(NamedTuple):
+    """The newest node of every tree, on its way into it.
+
+    It is written where the next simulation begins: a loop's state is the one place where XLA keeps what it was
+    given. The draws would else be computed anew for each of their K² comparisons, and without vector instructions.
+    """
+
+    logits: Float[Array, "B P"]
+    draws: UInt32[Array, "B W L"] | None
+    """Of which the first K count; None where every action is held."""
+
+
+def _draw(
+    seeds: UInt32[Array, "2"],
     node: Int[Array, ""] | int,
     logits: Float[Array, "B P"],
-    seeds: UInt32[Array, "2"],
     policy: Policy,
     settings: SearchSettings,
-) -> tuple[tree.Tree, UInt32[Array, "B S W"], expand.Slots]:
-    """Give node number `node` of every tree its slots; also returns their words and the slots."""
+) -> _Fresh:
+    """Node number `node` of every tree: K actions from β."""
     if settings.enumerate_actions:
-        words, slots = jax.vmap(lambda x: expand.enumerate_all(policy, x, settings))(logits)
-        return tree.write_slots(nodes, node, slots), words, slots
-    batch_size = logits.shape[0]
-    shape = (batch_size, proposal.num_uniforms(policy, settings), settings.num_samples)
+        return _Fresh(logits, None)
+    shape = (logits.shape[0], proposal.num_uniforms(policy, settings), proposal.num_lanes(settings))
     numbers = uniforms.uniforms(seeds, node, shape)
-    draws = jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers)
-    if not expand.has_slot_for_each(policy, settings):
-        nodes = nodes._replace(words=tree.write_rows(nodes.words, node, draws))
-        # Read back what was written: XLA would otherwise repeat the sampling in each of the K² comparisons of draws.
-        draws = nodes.words[node * batch_size + jnp.arange(batch_size)]
-    words, count = jax.vmap(lambda w: expand.merge(policy, w, settings))(draws)
-    slots = jax.vmap(lambda x, w, n: expand.weigh(policy, x, w, n, settings))(logits, words, count)
-    return tree.write_slots(nodes, node, slots), words, slots
+    return _Fresh(logits, jax.vmap(lambda x, u: proposal.draw(policy, x, u, settings))(logits, numbers))
+
+
+def _expand(fresh: _Fresh, policy: Policy, settings: SearchSettings) -> tuple[UInt32[Array, "B S W"], expand.Slots]:
+    """The actions of the newest nodes, and their slots."""
+    if fresh.draws is None:
+        return jax.vmap(lambda x: expand.enumerate_all(policy, x, settings))(fresh.logits)
+    draws = jnp.swapaxes(fresh.draws[..., : settings.num_samples], 1, 2)
+    return jax.vmap(lambda x, w: expand.expand(policy, x, w, settings))(fresh.logits, draws)
+
+
+def _write_words(
+    nodes: tree.Tree, node: Int[Array, ""] | int, fresh: _Fresh, policy: Policy, settings: SearchSettings
+) -> tree.Tree:
+    """Give node number `node` of every tree its actions, where the nodes do not all have the same."""
+    if fresh.draws is None or expand.has_slot_for_each(policy, settings):
+        return nodes
+    return nodes._replace(words=tree.write_rows(nodes.words, node, fresh.draws[..., : settings.num_samples]))
+
+
+def _write_node(
+    nodes: tree.Tree, node: Int[Array, ""] | int, fresh: _Fresh, policy: Policy, settings: SearchSettings
+) -> tree.Tree:
+    """Give node number `node` of every tree its actions and slots."""
+    nodes = _write_words(nodes, node, fresh, policy, settings)
+    return tree.write_slots(nodes, node, _expand(fresh, policy, settings)[1])
 
 
 def _evaluate_root(
@@ -202,7 +241,7 @@ def _evaluate_root(
     def evaluate(state: Any, slot: UInt32[Array, " W"], numbers: Float[Array, "L R 1"]) -> Float[Array, ""]:
         after, q, weight = model.dynamics(state, model.policy.unpack(slot))
         for uniform in numbers:
-            drawn = model.policy.sample_words(model.predict(after)[0], uniform)[0]
+            drawn = model.policy.sample_words(model.predict(after)[0], uniform)[:, 0]
             after, reward, discount = model.dynamics(after, model.policy.unpack(drawn))
             q, weight = q + weight * reward, weight * discount
         return q + weight * model.predict(after)[1]
@@ -219,9 +258,15 @@ def _evaluate_root(
 
 
 def _simulate(
-    nodes: tree.Tree, node: Int[Array, ""], seeds: UInt32[Array, "2"], model: Model, settings: SearchSettings
-) -> tree.Tree:
+    nodes: tree.Tree,
+    fresh: _Fresh,
+    node: Int[Array, ""],
+    seeds: UInt32[Array, "2"],
+    model: Model,
+    settings: SearchSettings,
+) -> tuple[tree.Tree, _Fresh]:
     """One simulation in every tree: descend, expand node number `node`, back up."""
+    nodes = _write_node(nodes, jnp.maximum(node - 1, 1), fresh, model.policy, settings)
     path = tree.descend(nodes, node, settings)
     action = model.policy.unpack(tree.words_at(nodes, path.last))
     parent = path.last // nodes.prior.shape[1]
@@ -230,5 +275,5 @@ def _simulate(
     logits, value = jax.vmap(model.predict)(latent)
     nodes = tree.write_states(nodes, node, latent, reward, discount, value)
     nodes = tree.write_sides(nodes, node, parent, discount)
-    nodes = _write_slots(nodes, node, logits, seeds, model.policy, settings)[0]
-    return tree.backup(nodes, path, node, value)
+    fresh = _draw(seeds, node, logits, model.policy, settings)
+    return tree.backup(nodes, path, node, value), fresh

@@ -31,8 +31,9 @@ class Tree(NamedTuple):
 
     latent: Any
     """Pytree of `[R, ...]`: the model's state at each node."""
-    words: UInt32[Array, "_R K W"]
-    """The packed action in each slot; one row for all, where every action has a slot at every node."""
+    words: UInt32[Array, "_R W K"]
+    """The packed action in each slot; one row for all, where every action has a slot at every node. Slots come last,
+    as draws are computed: XLA uses no vector instructions where it would have to transpose them."""
     prior: Float[Array, "R K"]
     """π̂_β of each slot (or what else `SearchSettings.prior` says), all K draws counted; -inf in an empty one."""
     visits: Int[Array, "R K"]
@@ -85,9 +86,9 @@ def empty_tree(latent: Any, policy: Policy, batch_size: int, settings: SearchSet
     num_nodes, num_slots = settings.num_simulations + 1, expand.num_slots(policy, settings)
     rows = num_nodes * batch_size
     if expand.has_slot_for_each(policy, settings):
-        words = jnp.asarray(policy.enumerate_words())[None]
+        words = jnp.asarray(policy.enumerate_words()).T[None]
     else:
-        words = jnp.zeros((rows, num_slots, policy.num_words), jnp.uint32)
+        words = jnp.zeros((rows, policy.num_words, num_slots), jnp.uint32)
     index = jnp.int16 if max(num_nodes, num_slots) <= 2**15 - 1 else jnp.int32
     slots = jnp.zeros((rows, num_slots))
     return Tree(
@@ -139,8 +140,9 @@ def write_slots(tree: Tree, node: Int[Array, ""] | int, slots: Slots) -> Tree:
 
 def words_at(tree: Tree, edge: Int[Array, " B"]) -> UInt32[Array, "B W"]:
     """The packed actions of some edges."""
-    words = tree.words.reshape(-1, tree.words.shape[-1])
-    return _at(words, edge % words.shape[0])
+    num_rows, _, num_slots = tree.words.shape
+    row = jax.vmap(lambda row, slot: tree.words[row, :, slot])
+    return row(edge // num_slots % num_rows, edge % num_slots)
 
 
 def write_sides(tree: Tree, node: Int[Array, ""] | int, parent: Int[Array, " B"], discount: Float[Array, " B"]) -> Tree:

@@ -78,7 +78,7 @@ def random_windows(config: Config, observation_shape: tuple[int, ...], space: Ac
     batch, unroll, n_step, samples = sizes.batch_size, sizes.unroll, sizes.n_step, num_slots(policy, config.search)
     numbers = random.random((batch, unroll + 1, policy.num_uniforms, samples), np.float32)
     draw = jax.vmap(jax.vmap(policy.sample_words, in_axes=(None, 0)), in_axes=(None, 0))
-    words = np.asarray(jax.jit(draw)(jnp.zeros(policy.num_logits), numbers))
+    words = np.asarray(jnp.swapaxes(jax.jit(draw)(jnp.zeros(policy.num_logits), numbers), -1, -2))
     visits = random.multinomial(config.search.num_simulations, np.full(samples, 1 / samples), (batch, unroll + 1))
     return Windows(
         observation=random.normal(size=(batch, unroll + n_step + 1, *observation_shape)).astype(np.float32),

@@ -94,9 +94,9 @@ def fast_slots(
     numbers = jax.random.uniform(key, shape)
 
     def one(logits: Array, numbers: Array) -> tuple[Array, Array]:
-        words = proposal.draw(policy, logits, numbers, settings)
+        words = proposal.draw(policy, logits, numbers, settings).T
         # A maximum of two equal arrays: XLA does not repeat what is below a reduction, and would otherwise
-        # repeat the sampling in each of the K² comparisons of draws (`smuzero.search` reads its tree instead).
+        # repeat the sampling in each of the K² comparisons of draws (`smuzero.search` has them in its loop's state).
         words = jnp.max(jnp.stack([words, words]), axis=0)
         prior = expand.weigh(policy, logits, words, expand.merged_counts(words), settings).prior
         return jnp.log(jnp.maximum(prior, 0.0)), words
