@@ -19,7 +19,7 @@ class Demo:
     learning curve; and says what to try next.
     """
 
-    frames: int = 75_000
+    frames: int = 95_000
     """Environment frames; 1000 are one episode."""
     seed: int = 0
     """All randomness follows from it."""
