@@ -20,8 +20,12 @@ def seeds(key: Array) -> UInt32[Array, "2"]:
     return jax.random.bits(key, (2,))
 
 
+def _first_half(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    return (x ^ (x >> jnp.uint32(16))) * jnp.uint32(0x7FEB352D)
+
+
 def _mixed(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
-    x = (x ^ (x >> jnp.uint32(16))) * jnp.uint32(0x7FEB352D)
+    x = _first_half(x)
     x = (x ^ (x >> jnp.uint32(15))) * jnp.uint32(0x846CA68B)
     return x ^ (x >> jnp.uint32(16))
 
@@ -31,7 +35,5 @@ def uniforms(seeds: UInt32[Array, "2"], block: Int[Array, ""] | int, shape: tupl
     size = math.prod(shape)
     counter = jnp.arange(size, dtype=jnp.uint32) + jnp.asarray(block).astype(jnp.uint32) * jnp.uint32(size)
     # With the first seed alone the numbers of all searches would be stretches of one sequence.
-    half = counter + seeds[0]
-    half = (half ^ (half >> jnp.uint32(16))) * jnp.uint32(0x7FEB352D)
-    bits = _mixed(half ^ seeds[1])
+    bits = _mixed(_first_half(counter + seeds[0]) ^ seeds[1])
     return ((bits >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2**-24)).reshape(shape)

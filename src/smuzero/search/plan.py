@@ -100,8 +100,10 @@ def search(
         ahead = uniforms.uniforms(uniforms.seeds(ahead_key[0]), 0, shape) if looks_ahead else jnp.zeros(shape)
         nodes = _evaluate_root(nodes, root, words, slots.count, ahead, model)
     if settings.num_simulations:
-        # The first simulation has no new node to write, and puts another's draws where its own will be.
-        fresh = _draw(seeds, 1, jnp.zeros((batch_size, model.policy.num_logits)), model.policy, settings)
+        # The first simulation has no new node to write, and puts zeros where its own will be.
+        plain = jnp.zeros((batch_size, model.policy.num_logits))
+        shapes = jax.eval_shape(lambda: _draw(seeds, 1, plain, model.policy, settings))
+        fresh = jax.tree.map(jnp.zeros_like, shapes)
         nodes, fresh = jax.lax.fori_loop(
             1,
             settings.num_simulations + 1,
