@@ -23,6 +23,10 @@ UNROLLED = 64
 """Up to this many slots a loop over slots, unrolled, beats an argmax: on a CPU five times at 20 slots."""
 
 
+STRIDE = 8
+"""Steps of a path that a backup takes at once: few are longer."""
+
+
 class Tree(NamedTuple):
     """B trees of N nodes with K action slots each. One row per node; R = N·B rows.
 
@@ -70,7 +74,7 @@ class Path(NamedTuple):
     """The steps of one simulation in each tree, as edges: slot k of row r is edge r·K + k."""
 
     edge: Int[Array, "D B"]
-    """Past a tree's own end: out of range, so that writes there are dropped."""
+    """Past a tree's own end: its last edge again."""
     visits: Int[Array, "D B"]
     """N(s, a) before this simulation,"""
     q: Float[Array, "D B"]
@@ -172,32 +176,32 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
     number of earlier simulations.
     """
     batch, num_slots, max_depth = jnp.arange(tree.batch_size), tree.prior.shape[1], settings.num_simulations
+    stride = _stride(tree)
     exploration = puct.exploration(jnp.arange(max_depth, dtype=jnp.float32), settings.c1, settings.c2)
 
     def step(carry):
-        is_active, row, visits, path = carry
+        _, row, visits, path = carry
         q, prior = _normalised_values(tree, row, visits, settings), _priors(tree, row, visits, settings)
         score = puct.bracket(q, prior, _at(tree.visits, row), _at(exploration, visits))
         # A finished tree stays at its last row, where the same slot wins again.
         last = row * num_slots + first_largest(score)
-        edge = jnp.where(is_active, last, tree.child.size)
         visited = _at(tree.visits.reshape(-1), last).astype(jnp.int32)
         path = Path(
-            edge=_with_step(path.edge, path.length, edge),
+            edge=_with_step(path.edge, path.length, last),
             visits=_with_step(path.visits, path.length, visited),
             q=_with_step(path.q, path.length, _at(tree.q.reshape(-1), last)),
             length=path.length + 1,
             last=last,
         )
         child = _at(tree.child.reshape(-1), last).astype(jnp.int32)
-        goes_on = is_active & (child != NO_CHILD)
+        goes_on = child != NO_CHILD
         row = jnp.where(goes_on, child * tree.batch_size + batch, row)
-        return goes_on, row, jnp.where(goes_on, visited - 1, visits), path
+        return jnp.any(goes_on), row, jnp.where(goes_on, visited - 1, visits), path
 
-    steps = jnp.zeros((max_depth, tree.batch_size), jnp.int32)
+    steps = jnp.zeros((-(-max_depth // stride) * stride, tree.batch_size), jnp.int32)
     path = Path(steps, steps, steps.astype(jnp.float32), jnp.int32(0), batch)
-    start = (jnp.ones(tree.batch_size, bool), batch, jnp.full(tree.batch_size, node - 1), path)
-    return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), step, start)[-1]
+    start = (jnp.bool_(True), batch, jnp.full(tree.batch_size, node - 1), path)
+    return jax.lax.while_loop(lambda carry: carry[0], step, start)[-1]
 
 
 def _normalised_values(
@@ -242,36 +246,51 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     newest G.
     """
     shape, num_slots = tree.child.shape, tree.child.shape[1]
+    stride, batch = _stride(tree), jnp.arange(tree.batch_size)
     # Within bounds for certain: a write that might be dropped would read the array first.
     edges, number = tree.child.reshape(-1).at[path.last], jnp.asarray(node, tree.child.dtype)
     child = edges.set(number, mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True)
 
     def step(carry):
-        depth, below, g, visits, q, low, high = carry
-        edge, old = _step(path.edge, depth), _step(path.q, depth)
-        is_on_path = edge < child.size
-        g = jnp.where(is_on_path, _at(tree.reward, below) + _at(tree.discount, below) * g, g)
-        number = _step(path.visits, depth) + 1
-        mean = jnp.where(number == 1, g, old + (g - old) / number.astype(jnp.float32))
-        mean = mean if tree.log_correction is None else g
-        visits, q = _put(visits, edge, number), _put(q, edge, mean)
+        start, g, visits, q, low, high = carry
+        edge, old, before = (_steps(x, start, stride) for x in (path.edge, path.q, path.visits))
+        previous = _steps(path.edge, jnp.maximum(start - 1, 0), 1)
+        is_on_path = edge != jnp.concatenate([jnp.where(start > 0, previous, -1), edge[:-1]])
+        is_on_path &= start + jnp.arange(stride)[:, None] < path.length
+        below = _at(child, edge).astype(jnp.int32) * tree.batch_size + batch[None]
+        reward, discount = _at(tree.reward, below), _at(tree.discount, below)
+        returns = []
+        for t in reversed(range(stride)):
+            g = jnp.where(is_on_path[t], reward[t] + discount[t] * g, g)
+            returns.append(g)
+        each = jnp.stack(returns[::-1])
+        number = before + 1
+        mean = jnp.where(number == 1, each, old + (each - old) / number.astype(jnp.float32))
+        mean = mean if tree.log_correction is None else each
+        target = jnp.where(is_on_path, edge, child.size).reshape(-1)
+        visits, q = _put(visits, target, number.reshape(-1)), _put(q, target, mean.reshape(-1))
         row = edge // num_slots
         seen = mean if tree.side is None else mean * _at(tree.side, row)
-        low = jnp.where(is_on_path, jnp.minimum(low, seen), low)
-        high = jnp.where(is_on_path, jnp.maximum(high, seen), high)
+        low = jnp.minimum(low, jnp.min(jnp.where(is_on_path, seen, jnp.inf), axis=0))
+        high = jnp.maximum(high, jnp.max(jnp.where(is_on_path, seen, -jnp.inf), axis=0))
         if tree.log_correction is not None:
             # Paper: corrects "dynamically as the tree is built", no formula. Here: f = N/ΣN corrected and normalised
             # anew after each visit; the node's own value counts as one visit, as it does without correction.
             updated = tree._replace(visits=visits.reshape(shape), q=q.reshape(shape))
-            g = jnp.where(is_on_path, node_values(updated, row), g)
-        return depth - 1, jnp.where(is_on_path, row, below), g, visits, q, low, high
+            g = jnp.where(is_on_path[0], node_values(updated, row[0]), g)
+        return start - stride, g, visits, q, low, high
 
-    leaf = node * tree.batch_size + jnp.arange(tree.batch_size)
-    start = (path.length - 1, leaf, value, tree.visits.reshape(-1), tree.q.reshape(-1), tree.low, tree.high)
-    _, _, _, visits, q, low, high = jax.lax.while_loop(lambda carry: carry[0] >= 0, step, start)
+    first = (path.length - 1) // stride * stride
+    start = (first, value, tree.visits.reshape(-1), tree.q.reshape(-1), tree.low, tree.high)
+    _, _, visits, q, low, high = jax.lax.while_loop(lambda carry: carry[0] >= 0, step, start)
     return tree._replace(
         child=child.reshape(shape), visits=visits.reshape(shape), q=q.reshape(shape), low=low, high=high
     )
+
+
+def _stride(tree: Tree) -> int:
+    """How many steps a backup takes at once; one, where each return depends on what the last one left in the tree."""
+    return STRIDE if tree.log_correction is None else 1
 
 
 def _at(array: Array, index: Array) -> Array:
@@ -289,6 +308,6 @@ def _with_step(steps: Array, depth: Int[Array, ""], step: Array) -> Array:
     return jax.lax.dynamic_update_index_in_dim(steps, step, depth, axis=0, allow_negative_indices=False)
 
 
-def _step(steps: Array, depth: Int[Array, ""]) -> Array:
-    """Row `depth`."""
-    return jax.lax.dynamic_index_in_dim(steps, depth, keepdims=False, allow_negative_indices=False)
+def _steps(steps: Array, depth: Int[Array, ""], number: int) -> Array:
+    """So many rows from `depth` on."""
+    return jax.lax.dynamic_slice_in_dim(steps, depth, number, allow_negative_indices=False)
