@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from smuzero.actions.distributions import FactoredCategorical, Gaussian
 from smuzero.search import proposal
-from smuzero.search.expand import enumerate_all, expand, merged_counts, num_slots, search_prior
+from smuzero.search.expand import (
+    counts_at_nodes,
+    enumerate_all,
+    expand,
+    merged_counts,
+    num_slots,
+    search_prior,
+    word_factors,
+)
 from smuzero.search.settings import SearchSettings
 
 POLICY = FactoredCategorical(2, 3)
@@ -57,13 +65,35 @@ def test_repeats_are_counted_at_the_first_draw(rows):
     assert found.tolist() == [total[row] if row not in rows[:k] else 0 for k, row in enumerate(rows)]
 
 
+@pytest.mark.parametrize("num_words", [1, 5, 21])
+def test_repeats_at_many_nodes_are_those_of_each(num_words):
+    random = np.random.default_rng(0)
+    words = random.integers(0, 2**32, (3, 8, num_words), dtype=np.uint32)
+    assert counts_at_nodes(jnp.asarray(words).swapaxes(1, 2), 8).tolist() == np.ones((3, 8), int).tolist()
+    words[1, 5] = words[1, 2]
+    words[2, 1:4] = words[2, 7]
+    counts = [[1] * 8, [1, 1, 2, 1, 1, 0, 1, 1], [1, 4, 0, 0, 1, 1, 1, 0]]
+    assert counts_at_nodes(jnp.asarray(words).swapaxes(1, 2), 8).tolist() == counts
+
+
+def test_different_actions_of_one_sum_are_told_apart():
+    words = np.random.default_rng(0).integers(0, 2**32, (1, 8, 5), dtype=np.uint32)
+    factors = word_factors(5)
+    words[0, 3] = words[0, 6]
+    words[0, 3, 1:2] += factors[4]
+    words[0, 3, 4:5] -= factors[1]
+    sums = np.sum(words[0] * factors, axis=-1, dtype=np.uint32)
+    assert sums[3] == sums[6] and (words[0, 3] != words[0, 6]).any()
+    assert counts_at_nodes(jnp.asarray(words).swapaxes(1, 2), 8).tolist() == [[1] * 8]
+
+
 def test_few_actions_have_a_slot_each_and_many_share_those_of_the_draws():
     logits, uniforms = random_inputs(0)
     draws = proposal.draw(POLICY, logits, uniforms, SearchSettings(12)).T
-    words, slots = expand(POLICY, logits, draws, SearchSettings(12))
+    words, slots = expand(POLICY, logits[None], draws.T[None], SearchSettings(12))
     drawn = collections.Counter(map(tuple, np.asarray(draws)))
-    assert words.tolist() == POLICY.enumerate_words().tolist()
-    assert slots.count.tolist() == [drawn[tuple(word)] for word in np.asarray(words)]
+    assert words[0].tolist() == POLICY.enumerate_words().tolist()
+    assert slots.count[0].tolist() == [drawn[tuple(word)] for word in np.asarray(words[0])]
     sizes = {samples: num_slots(POLICY, SearchSettings(samples)) for samples in (3, 8, 9, 20)}
     assert sizes == {3: 3, 8: 8, 9: 9, 20: 9}
     assert num_slots(POLICY, SearchSettings(20, widening_start=2)) == 20
@@ -76,7 +106,8 @@ def test_few_actions_have_a_slot_each_and_many_share_those_of_the_draws():
 def test_slots_hold_the_draws_with_the_prior_of_section_5_1(seed, temperature):
     logits, uniforms = random_inputs(seed)
     settings = SearchSettings(12, temperature=temperature)
-    words, slots = expand_jit(POLICY, logits, proposal.draw(POLICY, logits, uniforms, settings).T, settings)
+    draws = proposal.draw(POLICY, logits, uniforms, settings)
+    words, slots = jax.tree.map(lambda x: x[0], expand_jit(POLICY, logits[None], draws[None], settings))
     count, prior = slots.count, slots.prior
     pi = np.exp(np.asarray(POLICY.log_prob_words(logits, words), np.float64))
     per_dim = np.exp(np.asarray(POLICY.log_probs(logits), np.float64) / temperature)

@@ -17,6 +17,9 @@ from smuzero.actions.policy import MOST_ENUMERATED
 from smuzero.search import proposal
 from smuzero.search.settings import SearchSettings
 
+FEW_WORDS = 3
+"""Up to so many words actions are compared at once."""
+
 
 class Slots(NamedTuple):
     """The S action slots of one new node; what a setting does not need is None."""
@@ -85,6 +88,33 @@ def merged_counts(words: UInt32[Array, "K W"]) -> Int[Array, " K"]:
     return jnp.where(total > size, 0, total)
 
 
+def counts_at_nodes(draws: UInt32[Array, "B W L"], num_draws: int) -> Int[Array, "B K"]:
+    """`merged_counts` of the first K = `num_draws` draws of many nodes at once.
+
+    Long actions are summed up first, word by word with an odd factor each: where all sums of a node differ, so
+    do its actions, and in continuous spaces they do. Only where two agree somewhere are whole actions compared.
+    """
+    num_words = draws.shape[1]
+
+    def counts(draws: UInt32[Array, "B W L"]) -> Int[Array, "B K"]:
+        return jax.vmap(merged_counts)(_rows(draws, num_draws))
+
+    if num_words <= FEW_WORDS:
+        return counts(draws)
+    total = jnp.sum(draws * word_factors(num_words)[None, :, None], axis=1, dtype=jnp.uint32)[:, :num_draws]
+    may_repeat = jnp.any(jnp.sum(total[:, :, None] == total[:, None, :], axis=1, dtype=jnp.int32) > 1)
+    return jax.lax.cond(may_repeat, counts, lambda draws: jnp.ones(total.shape, jnp.int32), draws)
+
+
+def _rows(draws: UInt32[Array, "B W L"], number: int) -> UInt32[Array, "B K W"]:
+    return jnp.swapaxes(draws[..., :number], 1, 2)
+
+
+def word_factors(number: int) -> UInt32[np.ndarray, " W"]:
+    """Odd multiples, modulo 2^32, of the golden ratio's share of 2^32: far from each other."""
+    return (np.arange(1, 2 * number, 2, dtype=np.uint64) * 0x9E3779B9).astype(np.uint32)
+
+
 def weigh(
     policy: Policy,
     logits: Float[Array, " P"],
@@ -136,21 +166,17 @@ def prior(
 
 
 def expand(
-    policy: Policy, logits: Float[Array, " P"], draws: UInt32[Array, "K W"], settings: SearchSettings
-) -> tuple[UInt32[Array, "S W"], Slots]:
-    """One new node of which these actions were drawn: its packed actions and their slots."""
-    words, count = merge(policy, draws, settings)
-    return words, weigh(policy, logits, words, count, settings)
-
-
-def merge(
-    policy: Policy, draws: UInt32[Array, "K W"], settings: SearchSettings
-) -> tuple[UInt32[Array, "S W"], Int[Array, " S"]]:
-    """The actions that a node holds, and how often each was drawn: a slot for each action, or else for each draw."""
-    if not has_slot_for_each(policy, settings):
-        return draws, merged_counts(draws)
-    words = jnp.asarray(policy.enumerate_words())
-    return words, jnp.sum(same_actions(draws, words), axis=0, dtype=jnp.int32)
+    policy: Policy, logits: Float[Array, "B P"], draws: UInt32[Array, "B W L"], settings: SearchSettings
+) -> tuple[UInt32[Array, "B S W"], Slots]:
+    """New nodes of which these actions were drawn, a column each, the first K of them: their actions and slots."""
+    words = _rows(draws, settings.num_samples)
+    if has_slot_for_each(policy, settings):
+        every = jnp.asarray(policy.enumerate_words())
+        every = jnp.broadcast_to(every[None], (draws.shape[0], *every.shape))
+        words, count = every, jnp.sum(jax.vmap(same_actions)(words, every), axis=1, dtype=jnp.int32)
+    else:
+        count = counts_at_nodes(draws, settings.num_samples)
+    return words, jax.vmap(lambda x, w, n: weigh(policy, x, w, n, settings))(logits, words, count)
 
 
 def enumerate_all(

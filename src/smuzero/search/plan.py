@@ -206,8 +206,7 @@ def _expand(fresh: _Fresh, policy: Policy, settings: SearchSettings) -> tuple[UI
     """The actions of the newest nodes, and their slots."""
     if fresh.draws is None:
         return jax.vmap(lambda x: expand.enumerate_all(policy, x, settings))(fresh.logits)
-    draws = jnp.swapaxes(fresh.draws[..., : settings.num_samples], 1, 2)
-    return jax.vmap(lambda x, w: expand.expand(policy, x, w, settings))(fresh.logits, draws)
+    return expand.expand(policy, fresh.logits, fresh.draws, settings)
 
 
 def _write_words(
