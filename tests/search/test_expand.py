@@ -82,7 +82,7 @@ def test_different_actions_of_one_sum_are_told_apart():
     words[0, 3] = words[0, 6]
     words[0, 3, 1:2] += factors[4]
     words[0, 3, 4:5] -= factors[1]
-    sums = np.sum(words[0] * factors, axis=-1, dtype=np.uint32)
+    sums = (words[0] * factors).sum(axis=-1, dtype=np.uint32).tolist()
     assert sums[3] == sums[6] and (words[0, 3] != words[0, 6]).any()
     assert counts_at_nodes(jnp.asarray(words).swapaxes(1, 2), 8).tolist() == [[1] * 8]
 
