@@ -94,6 +94,14 @@ def test_checkpoints_are_rated_against_each_other_and_a_program(run, tmp_path, c
     assert program in shown and "95 % interval" in shown
 
 
+def test_single_checkpoints_are_named_by_their_run(run, tmp_path):
+    chosen = [run, run / "checkpoints" / f"{40:012}"]
+    arguments = ["--games", "2", "--opening-moves", "1", "--no-plot", "--out", str(tmp_path)]
+    assert main(["elo", *map(str, chosen), *arguments]) == 0
+    players = json.loads((tmp_path / "elo.json").read_text())["players"]
+    assert [(player["name"], player["run"]) for player in players] == [("run@80", str(run)), ("run@40", str(run))]
+
+
 def test_a_tournament_of_one_is_refused(run, tmp_path):
     assert main(["elo", str(run), "--out", str(tmp_path)]) == 2
 

@@ -109,15 +109,22 @@ def _entrants(paths: Sequence[Path], settings: TournamentSettings, every: bool) 
             if settings.simulations is not None:
                 search = dataclasses.replace(search, num_simulations=settings.simulations)
             act = make_act(agent.network, agent.policy, search, model_discount(made_from.config), temperature=0.0)
-            name = f"{path.name or path}@{frames}"
+            run = _run_of(checkpoint)
+            name = f"{run.name}@{frames}"
             if any(entrant.name == name for entrant in found):
-                name = f"{path}@{frames}"
+                name = f"{run}@{frames}"
             player, think = searching_player(name, act, agent.params), thinker(act, agent.params)
-            found.append(Entrant(name, str(path), frames, player, think, checkpoint == checkpoints[-1]))
+            found.append(Entrant(name, str(run), frames, player, think, checkpoint == checkpoints[-1]))
     if len(set(games.values())) != 1:
         listed = ", ".join(f"{path}: {env}" for path, env in games.items()) or "none"
         raise UserError(f"A tournament needs runs of one board game, but these are: {listed}.")
     return next(iter(games.values())), found
+
+
+def _run_of(checkpoint: Path) -> Path:
+    """The run folder of a checkpoint; of one that was moved out of its run, itself."""
+    checkpoint = checkpoint.resolve()
+    return checkpoint.parents[1] if checkpoint.parent.name == "checkpoints" else checkpoint
 
 
 def _checkpoints(path: Path) -> list[Path]:
