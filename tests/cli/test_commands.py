@@ -97,12 +97,19 @@ def test_a_crash_of_a_rendering_backend_is_only_reported(monkeypatch):
 
 def test_bench_times_the_sizes_of_the_search_that_are_asked_for(monkeypatch, capsys):
     monkeypatch.setattr(search, "OPTIONS", {"two players": {"two_player": True}})
-    monkeypatch.setattr(search, "HEADS", {})
     asked = "bench search --networks 16x1 --batches 1 2 --dims 1 --options --seconds 0 --json"
     assert main(asked.split()) == 0
     cells = json.loads(capsys.readouterr().out)
     found = [(cell["network"], cell["batch"], cell["option"]) for cell in cells]
     assert found == [("16x1", batch, option) for batch in (1, 2) for option in ("none", "two players")]
+
+
+def test_bench_times_heads_and_options_apart(capsys):
+    asked = "bench search --networks 16x1 --batches 1 --dims 1 --heads --seconds 0 --json"
+    assert main(asked.split()) == 0
+    assert [cell["head"] for cell in json.loads(capsys.readouterr().out)] == list(search.HEADS)
+    assert main(["bench", "search", "--heads", "--options"]) == 2
+    assert "one of them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", [envs, learner])

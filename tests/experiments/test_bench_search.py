@@ -45,9 +45,16 @@ def test_every_combination_asked_for_is_a_cell():
 
 def test_every_option_is_timed_beside_the_search_without_any():
     cells = bench.measure_options([TINY], [1], [2], QUICK, seconds=0.0)
-    assert [cell["option"] for cell in cells] == ["none", *bench.OPTIONS, *bench.HEADS]
+    assert [cell["option"] for cell in cells] == ["none", *bench.OPTIONS]
     assert cells[0]["over_none"] == 1.0
     assert all(cell["over_net"] > 0 and cell["search_ms"] > 0 for cell in cells)
+
+
+def test_every_head_is_timed_against_the_calls_of_its_own_network():
+    cells = bench.measure_heads([TINY], [1], [1, 2], QUICK, seconds=0.0)
+    found = [(cell["action_dims"], cell["head"]) for cell in cells]
+    assert found == [(dims, head) for dims in (1, 2) for head in bench.HEADS]
+    assert all(cell["over_net"] == cell["search_ms"] / cell["net_only_ms"] for cell in cells)
 
 
 def test_without_mctx_its_time_is_none_and_a_note_says_why(monkeypatch):

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from smuzero.actions.policy import Scalar, too_many_to_enumerate
-from smuzero.actions.quantiles import even_quantile, inside, normal_quantile
+from smuzero.actions.quantiles import even_quantile, normal_quantile
 
 # Paper: silent on how A.1 bounds its Gaussian. Here: softly, so that no output of a network, however large, gives a
 # NaN; zeros give μ = 0, σ = 0.8, the most even spread over [-1, 1] that a squashed Gaussian has.
@@ -138,7 +138,7 @@ class Gaussian:
             return _to_words(mean + jnp.exp(log_scale) * normal_quantile(uniforms))
         # One uniform number chooses the part, and what is left of it is uniform again.
         is_wide = uniforms < wide
-        rest = inside((uniforms - wide) / jnp.maximum(1.0 - wide, 1e-9))
+        rest = (uniforms - wide) / jnp.maximum(1.0 - wide, 1e-9)
         normal = mean + jnp.exp(log_scale) * normal_quantile(rest)
         # The floors only guard a part of weight 0, which is not chosen.
         even = even_quantile(uniforms / jnp.maximum(wide, 1e-9))

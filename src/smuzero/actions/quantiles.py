@@ -2,7 +2,7 @@
 
 It is odd about u = 1/2 and close to a function of w = -log(4u(1 - u)) that has no kinks:
 
-    Φ^-1(u) = (2u - 1)·P(√(w + 2)),   0 ≤ w < 16 for every u that `uniforms` gives but 0
+    Φ^-1(u) = (2u - 1)·P(√(w + 2)),   0 ≤ w < 16 for every u between `LEAST` and `GREATEST`
 
 P is a polynomial of degree 9, interpolated here at Chebyshev's points; with a
 logarithm that knows only the numbers it is asked for, the value is good to 2e-5
@@ -57,8 +57,8 @@ def inside(uniforms: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def normal_quantile(uniforms: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Φ^-1 of numbers in [0, 1): N(0, 1) where they are uniform; between -5.4 and 5.2."""
-    uniforms = jnp.where(uniforms > 0, uniforms, jnp.float32(LEAST))
+    """Φ^-1 of numbers in [0, 1]: N(0, 1) where they are uniform; between -5.4 and 5.2."""
+    uniforms = inside(uniforms)
     root = jnp.sqrt(SHIFT - _log(4.0 * uniforms * (1.0 - uniforms)))
     place = (2.0 * root - (ENDS[0] + ENDS[1])) * float(1.0 / (ENDS[1] - ENDS[0]))
     return (2.0 * uniforms - 1.0) * _polynomial(COEFFICIENTS, place)

@@ -36,7 +36,9 @@ class Bench:
     dims: tuple[int, ...] = ()
     """Of the search: dimensions of an action; 1, 6 and 21 by default."""
     options: bool = False
-    """Of the search: time each of its options on, and other heads, against none, in place of mctx."""
+    """Of the search: time each of its options on against none, in place of mctx."""
+    heads: bool = False
+    """Of the search: time it with continuous and mixed heads against their own network's calls, in place of mctx."""
     seconds: float | None = None
     """Of the search and of self-play: how long each cell is timed, after compiling; 3 by default, 6 with --options."""
 
@@ -49,13 +51,14 @@ def main(arguments: Sequence[str]) -> int:
 
     compilation_cache.enable()
     benchmark = importlib.import_module(f"smuzero.experiments.benchmarks.{given.part}")
-    cells = (benchmark.measure_options if given.options else benchmark.measure)(**sizes)
+    measure = "measure_options" if given.options else "measure_heads" if given.heads else "measure"
+    cells = getattr(benchmark, measure)(**sizes)
     print(json.dumps(cells) if given.json else table(cells))
     return 0
 
 
 TAKES = {
-    "search": {"networks", "batches", "dims", "options", "seconds"},
+    "search": {"networks", "batches", "dims", "options", "heads", "seconds"},
     "learner": set(),
     "envs": {"envs"},
     "selfplay": {"envs", "networks", "batches", "seconds"},
@@ -65,10 +68,12 @@ TAKES = {
 
 def asked_for(given: Bench) -> dict[str, Any]:
     """What was asked for, as the part's benchmark takes it; raises UserError."""
-    said = {name for name in ("envs", "networks", "batches", "dims", "options") if getattr(given, name)}
+    said = {name for name in ("envs", "networks", "batches", "dims", "options", "heads") if getattr(given, name)}
     said |= set() if given.seconds is None else {"seconds"}
     if wrong := said - TAKES[given.part]:
         raise UserError(f"`smuzero bench {given.part}` takes no {_listed(wrong)}. {_who_takes(wrong)}")
+    if given.options and given.heads:
+        raise UserError("--options and --heads are two tables: ask for one of them.")
     if any(size < 1 for size in (*given.batches, *given.dims)):
         raise UserError("--batches and --dims take whole numbers above 0, such as --batches 1 8 --dims 6.")
     sizes = {

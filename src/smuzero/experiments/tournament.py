@@ -109,8 +109,8 @@ def _entrants(paths: Sequence[Path], settings: TournamentSettings, every: bool) 
             if settings.simulations is not None:
                 search = dataclasses.replace(search, num_simulations=settings.simulations)
             act = make_act(agent.network, agent.policy, search, model_discount(made_from.config), temperature=0.0)
-            run = _run_of(checkpoint)
-            name = f"{run.name}@{frames}"
+            run = run_folder.run_of(checkpoint)
+            name = f"{run.name or run}@{frames}"
             if any(entrant.name == name for entrant in found):
                 name = f"{run}@{frames}"
             player, think = searching_player(name, act, agent.params), thinker(act, agent.params)
@@ -119,12 +119,6 @@ def _entrants(paths: Sequence[Path], settings: TournamentSettings, every: bool) 
         listed = ", ".join(f"{path}: {env}" for path, env in games.items()) or "none"
         raise UserError(f"A tournament needs runs of one board game, but these are: {listed}.")
     return next(iter(games.values())), found
-
-
-def _run_of(checkpoint: Path) -> Path:
-    """The run folder of a checkpoint; of one that was moved out of its run, itself."""
-    checkpoint = checkpoint.resolve()
-    return checkpoint.parents[1] if checkpoint.parent.name == "checkpoints" else checkpoint
 
 
 def _checkpoints(path: Path) -> list[Path]:

@@ -162,6 +162,14 @@ def open_run(path: Path) -> RunFolder:
     raise NotARun(f"{path} is no run folder: it {found}. Give the folder that `smuzero train` printed, such as runs/….")
 
 
+def run_of(checkpoint: Path) -> Path:
+    """The run folder of a checkpoint; of one that was moved out of its run, itself."""
+    try:
+        return open_run(checkpoint).path
+    except NotARun:
+        return checkpoint
+
+
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint meant by `path`: itself, or the newest whole one of a run folder.
 

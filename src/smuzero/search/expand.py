@@ -169,13 +169,12 @@ def expand(
     policy: Policy, logits: Float[Array, "B P"], draws: UInt32[Array, "B W L"], settings: SearchSettings
 ) -> tuple[UInt32[Array, "B S W"], Slots]:
     """New nodes of which these actions were drawn, a column each, the first K of them: their actions and slots."""
-    words = _rows(draws, settings.num_samples)
     if has_slot_for_each(policy, settings):
-        every = jnp.asarray(policy.enumerate_words())
-        every = jnp.broadcast_to(every[None], (draws.shape[0], *every.shape))
-        words, count = every, jnp.sum(jax.vmap(same_actions)(words, every), axis=1, dtype=jnp.int32)
+        drawn, every = _rows(draws, settings.num_samples), jnp.asarray(policy.enumerate_words())
+        words = jnp.broadcast_to(every, (len(drawn), *every.shape))
+        count = jnp.sum(jax.vmap(same_actions)(drawn, words), axis=1, dtype=jnp.int32)
     else:
-        count = counts_at_nodes(draws, settings.num_samples)
+        words, count = _rows(draws, settings.num_samples), counts_at_nodes(draws, settings.num_samples)
     return words, jax.vmap(lambda x, w, n: weigh(policy, x, w, n, settings))(logits, words, count)
 
 

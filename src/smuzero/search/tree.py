@@ -22,7 +22,6 @@ NO_CHILD = -1
 UNROLLED = 64
 """Up to this many slots a loop over slots, unrolled, beats an argmax: on a CPU five times at 20 slots."""
 
-
 STRIDE = 8
 """Steps of a path that a backup takes at once: few are longer."""
 
@@ -75,10 +74,6 @@ class Path(NamedTuple):
 
     edge: Int[Array, "D B"]
     """Past a tree's own end: its last edge again."""
-    visits: Int[Array, "D B"]
-    """N(s, a) before this simulation,"""
-    q: Float[Array, "D B"]
-    """and Q(s, a). Noted on the way down, so that the way back only writes: XLA copies what is read and written."""
     length: Int[Array, ""]
     """Steps of the longest path."""
     last: Int[Array, " B"]
@@ -188,8 +183,6 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         visited = _at(tree.visits.reshape(-1), last).astype(jnp.int32)
         path = Path(
             edge=_with_step(path.edge, path.length, last),
-            visits=_with_step(path.visits, path.length, visited),
-            q=_with_step(path.q, path.length, _at(tree.q.reshape(-1), last)),
             length=path.length + 1,
             last=last,
         )
@@ -199,7 +192,7 @@ def descend(tree: Tree, node: Int[Array, ""] | int, settings: SearchSettings) ->
         return jnp.any(goes_on), row, jnp.where(goes_on, visited - 1, visits), path
 
     steps = jnp.zeros((-(-max_depth // stride) * stride, tree.batch_size), jnp.int32)
-    path = Path(steps, steps, steps.astype(jnp.float32), jnp.int32(0), batch)
+    path = Path(steps, jnp.int32(0), batch)
     start = (jnp.bool_(True), batch, jnp.full(tree.batch_size, node - 1), path)
     return jax.lax.while_loop(lambda carry: carry[0], step, start)[-1]
 
@@ -252,23 +245,24 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
     child = edges.set(number, mode="promise_in_bounds", wrap_negative_indices=False, unique_indices=True)
 
     def step(carry):
-        start, g, visits, q, low, high = carry
-        edge, old, before = (_steps(x, start, stride) for x in (path.edge, path.q, path.visits))
-        previous = _steps(path.edge, jnp.maximum(start - 1, 0), 1)
-        is_on_path = edge != jnp.concatenate([jnp.where(start > 0, previous, -1), edge[:-1]])
-        is_on_path &= start + jnp.arange(stride)[:, None] < path.length
+        depth, g, visits, q, low, high = carry
+        edge = _steps(path.edge, depth, stride)
+        old, before = _at(q, edge), _at(visits, edge).astype(jnp.int32)
+        previous = _steps(path.edge, jnp.maximum(depth - 1, 0), 1)
+        is_on_path = edge != jnp.concatenate([jnp.where(depth > 0, previous, -1), edge[:-1]])
+        is_on_path &= depth + jnp.arange(stride)[:, None] < path.length
         below = _at(child, edge).astype(jnp.int32) * tree.batch_size + batch[None]
         reward, discount = _at(tree.reward, below), _at(tree.discount, below)
-        returns = []
+        backwards = []
         for t in reversed(range(stride)):
             g = jnp.where(is_on_path[t], reward[t] + discount[t] * g, g)
-            returns.append(g)
-        each = jnp.stack(returns[::-1])
-        number = before + 1
-        mean = jnp.where(number == 1, each, old + (each - old) / number.astype(jnp.float32))
-        mean = mean if tree.log_correction is None else each
+            backwards.append(g)
+        returns = jnp.stack(backwards[::-1])
+        after = before + 1
+        mean = jnp.where(after == 1, returns, old + (returns - old) / after.astype(jnp.float32))
+        mean = mean if tree.log_correction is None else returns
         target = jnp.where(is_on_path, edge, child.size).reshape(-1)
-        visits, q = _put(visits, target, number.reshape(-1)), _put(q, target, mean.reshape(-1))
+        visits, q = _put(visits, target, after.reshape(-1)), _put(q, target, mean.reshape(-1))
         row = edge // num_slots
         seen = mean if tree.side is None else mean * _at(tree.side, row)
         low = jnp.minimum(low, jnp.min(jnp.where(is_on_path, seen, jnp.inf), axis=0))
@@ -278,7 +272,7 @@ def backup(tree: Tree, path: Path, node: Int[Array, ""] | int, value: Float[Arra
             # anew after each visit; the node's own value counts as one visit, as it does without correction.
             updated = tree._replace(visits=visits.reshape(shape), q=q.reshape(shape))
             g = jnp.where(is_on_path[0], node_values(updated, row[0]), g)
-        return start - stride, g, visits, q, low, high
+        return depth - stride, g, visits, q, low, high
 
     first = (path.length - 1) // stride * stride
     start = (first, value, tree.visits.reshape(-1), tree.q.reshape(-1), tree.low, tree.high)

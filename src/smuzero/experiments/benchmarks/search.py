@@ -10,8 +10,8 @@ for each slot of the root. It draws by JAX's own `random.categorical`; `over_mct
 compares with mctx's tree given this project's way of drawing.
 
 `measure_options` times the search with each of its options on, against the
-search with all of them off and against the same network calls; and with other
-heads, each against the calls of its own network.
+search with all of them off and against the same network calls. `measure_heads`
+times it with other heads, each against the calls of its own network.
 
 Each cell times the programs in turns, so that another process on the machine
 disturbs all of them alike, and reports the least time of each: on a shared
@@ -57,8 +57,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """What each option of the search changes when it is on."""
 
 HEADS: dict[str, Callable[[int], Policy]] = {
-    "gaussian head": Gaussian,
-    "product head": lambda dims: Product((FactoredCategorical(1, BINS), Gaussian(dims))),
+    "gaussian": Gaussian,
+    "product": lambda dims: Product((FactoredCategorical(1, BINS), Gaussian(dims))),
 }
 """Other policies of so many continuous dimensions, in place of bins; the product has a choice beside them."""
 
@@ -80,13 +80,7 @@ def measure(
     `mctx_ms` is None, with the reason under `note`, where mctx is not compared.
     """
     settings = SearchSettings() if settings is None else settings
-    batches, action_dims = tuple(batches), tuple(action_dims)
-    return [
-        cell(width, blocks, batch, dims, settings, seconds, with_mctx)
-        for width, blocks in networks
-        for dims in action_dims
-        for batch in batches
-    ]
+    return [cell(*size, settings, seconds, with_mctx) for size in _sizes(networks, batches, action_dims)]
 
 
 def cell(
@@ -128,17 +122,36 @@ def measure_options(
     settings: SearchSettings | None = None,
     seconds: float = 6.0,
 ) -> list[dict[str, Any]]:
-    """One cell for each size and option or head: its time, over its network calls and over the search without any."""
+    """One cell for each size and option: its time, over the network calls and over the search without any."""
     settings = SearchSettings() if settings is None else settings
+    return [cell for size in _sizes(networks, batches, action_dims) for cell in option_cells(*size, settings, seconds)]
+
+
+def measure_heads(
+    networks: Iterable[tuple[int, int]] = NETWORKS,
+    batches: Iterable[int] = BATCHES,
+    action_dims: Iterable[int] = ACTION_DIMS,
+    settings: SearchSettings | None = None,
+    seconds: float = 3.0,
+) -> list[dict[str, Any]]:
+    """One cell for each size and head: the search's time, and over the calls of the head's own network."""
+    settings = SearchSettings() if settings is None else settings
+    sizes = _sizes(networks, batches, action_dims)
+    return [head_cell(*size, head, settings, seconds) for size in sizes for head in HEADS]
+
+
+def _sizes(
+    networks: Iterable[tuple[int, int]], batches: Iterable[int], action_dims: Iterable[int]
+) -> list[tuple[int, int, int, int]]:
+    """Width, blocks, batch and dimensions of every cell."""
     batches, action_dims = tuple(batches), tuple(action_dims)
-    sizes = [(*network, batch, dims) for network in networks for dims in action_dims for batch in batches]
-    return [cell for size in sizes for cell in option_cells(*size, settings, seconds)]
+    return [(*network, batch, dims) for network in networks for dims in action_dims for batch in batches]
 
 
 def option_cells(
     width: int, blocks: int, batch: int, dims: int, settings: SearchSettings, seconds: float
 ) -> list[dict[str, Any]]:
-    """What each option and head takes at one size of network, batch and action; all options take turns."""
+    """What each option takes at one size of network, batch and action; all options take turns."""
     policy = FactoredCategorical(dims, BINS)
     network, params, root = make_cell(width, blocks, batch, policy)
     variants = {"none": settings} | {name: dataclasses.replace(settings, **on) for name, on in OPTIONS.items()}
@@ -146,17 +159,36 @@ def option_cells(
     for name, variant in variants.items():
         found[name] = programs(network, policy, variant, with_mctx=False)[0]["search"]
     times = least_milliseconds(found, params, root, seconds)
-    pairs = {name: (times[name], times["net_only"]) for name in variants}
-    for name, head in HEADS.items():
-        policy = head(dims)
-        network, params, root = make_cell(width, blocks, batch, policy)
-        own = least_milliseconds(programs(network, policy, settings, with_mctx=False)[0], params, root, seconds / 4)
-        pairs[name] = own["search"], own["net_only"]
-    sizes = {"network": f"{width}x{blocks}", "batch": batch, "action_dims": dims}
     return [
-        sizes | {"option": name, "search_ms": took, "over_net": took / net_only, "over_none": took / times["none"]}
-        for name, (took, net_only) in pairs.items()
+        {
+            "network": f"{width}x{blocks}",
+            "batch": batch,
+            "action_dims": dims,
+            "option": name,
+            "search_ms": times[name],
+            "over_net": times[name] / times["net_only"],
+            "over_none": times[name] / times["none"],
+        }
+        for name in variants
     ]
+
+
+def head_cell(
+    width: int, blocks: int, batch: int, dims: int, head: str, settings: SearchSettings, seconds: float
+) -> dict[str, Any]:
+    """What one head takes at one size of network, batch and action."""
+    policy = HEADS[head](dims)
+    network, params, root = make_cell(width, blocks, batch, policy)
+    times = least_milliseconds(programs(network, policy, settings, with_mctx=False)[0], params, root, seconds)
+    return {
+        "network": f"{width}x{blocks}",
+        "batch": batch,
+        "action_dims": dims,
+        "head": head,
+        "search_ms": times["search"],
+        "net_only_ms": times["net_only"],
+        "over_net": times["search"] / times["net_only"],
+    }
 
 
 def programs(
