@@ -19,6 +19,7 @@ NETWORK = make_network(
     NetworkSettings(width=WIDTH, num_blocks=1, value_bins=5, value_range=(-4.0, 4.0), reward_bins=3),
     (OBSERVATION,),
     POLICY,
+    reconstructs=True,
 )
 SETTINGS = LearnerSettings(
     batch_size=B,
@@ -33,6 +34,7 @@ SETTINGS = LearnerSettings(
     reward_weight=2.0,
     entropy_weight=0.05,
     consistency_weight=3.0,
+    reconstruction_weight=0.2,
     target_period=2,
 )
 
@@ -122,8 +124,10 @@ def plain_value_target(target_params, w, b, k):
 
 
 def plain_window_loss(params, target_params, w, b):
-    """The terms of window b: policy, value, reward, negative entropy, consistency; and z of its first step."""
-    terms: dict[str, Any] = {"policy": 0.0, "value": 0.0, "reward": 0.0, "entropy": 0.0, "consistency": 0.0}
+    """The terms of window b."""
+    names = ("policy", "value", "reward", "entropy", "consistency", "reconstruction")
+    terms: dict[str, Any] = dict.fromkeys(names, 0.0)
+    mean = w.observation[:, : U + 1].mean(axis=(0, 1))
     latent = plain_represent(params, jnp.asarray(w.observation[b, 0]))
     for k in range(U + 1):
         scale = 1.0 if k == 0 else 1.0 / U
@@ -137,6 +141,9 @@ def plain_window_loss(params, target_params, w, b):
             if w.is_step[b, k - 1]:
                 met = plain_represent(target_params, jnp.asarray(w.observation[b, k]))
                 terms["consistency"] += jnp.mean((latent - met) ** 2) / U
+        if k == 0 or w.is_step[b, k - 1]:
+            error = plain_linear(latent, params["reconstruct"]["linear"]) - (w.observation[b, k] - mean)
+            terms["reconstruction"] += scale * jnp.sum(error**2) / 2
         output = plain_head(latent, params["predict"])
         log_pi = [jax.nn.log_softmax(output[0:3]), jax.nn.log_softmax(output[3:6])]
         if w.is_step[b, k]:
@@ -157,7 +164,7 @@ def plain_loss(params, target_params, w):
     total = 0.0
     for terms, weight in zip(per_window, (1.0, 0.5, 0.25), strict=True):
         weighted = 1.5 * terms["policy"] + 0.5 * terms["value"] + 2.0 * terms["reward"] + 0.05 * terms["entropy"]
-        weighted += 3.0 * terms["consistency"]
+        weighted += 3.0 * terms["consistency"] + 0.2 * terms["reconstruction"]
         total += weight * weighted / B
     return total, means
 
@@ -184,7 +191,7 @@ def plain(step):
 def test_losses_agree_with_the_step_written_out(step, plain):
     metrics, ((total, terms), _) = step[3], plain
     np.testing.assert_allclose(metrics["loss/total"], total, rtol=1e-4)
-    for name in ("policy", "value", "reward"):
+    for name in ("policy", "value", "reward", "consistency", "reconstruction"):
         np.testing.assert_allclose(metrics[f"loss/{name}"], terms[name], rtol=1e-4)
 
 

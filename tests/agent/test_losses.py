@@ -58,7 +58,8 @@ def test_an_action_of_probability_zero_in_an_empty_slot_harms_neither_loss_nor_g
 
 
 def test_total_loss_weighs_terms_then_windows():
-    losses = Losses(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.array([5.0, 6.0]), -jnp.ones(2), jnp.ones(2))
-    weights = Losses(1.0, 0.5, 2.0, 0.1, 3.0)  # pyright: ignore[reportArgumentType]
-    expected = np.mean([1.0 * (1 + 1.5 + 10 - 0.1 + 3), 0.5 * (2 + 2 + 12 - 0.1 + 3)])
+    one = jnp.ones(2)
+    losses = Losses(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.array([5.0, 6.0]), -one, one, 2 * one)
+    weights = Losses(1.0, 0.5, 2.0, 0.1, 3.0, 4.0)  # pyright: ignore[reportArgumentType]
+    expected = np.mean([1.0 * (1 + 1.5 + 10 - 0.1 + 3 + 8), 0.5 * (2 + 2 + 12 - 0.1 + 3 + 8)])
     assert float(total_loss(losses, weights, jnp.array([1.0, 0.5]))) == pytest.approx(expected)

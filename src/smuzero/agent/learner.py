@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, Num, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
@@ -63,6 +63,8 @@ class LearnerSettings:
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
     consistency_weight: float = 0.0
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
+    reconstruction_weight: float = 0.0
+    """Of having the states say what was observed (`smuzero.networks.reconstruction`); 0 is the paper's."""
     picture_shift: int = 0
     """Points by which pictures are moved at random before they are learned from; 0, the paper's, moves none."""
     # Paper: silent on how often the target network is refreshed. Here: as often as MuZero's.
@@ -97,6 +99,7 @@ class LearnerSettings:
             self.reward_weight,
             self.entropy_weight,
             self.consistency_weight,
+            self.reconstruction_weight,
         )
         return Losses(*weights)  # pyright: ignore[reportArgumentType]  (plain numbers, one per term)
 
@@ -189,7 +192,7 @@ def batch_loss(
 
     def one(window: Windows, target: Targets) -> tuple[Losses, Predictions]:
         predictions = unroll(network, params, window.observation[0], jnp.asarray(window.action))
-        return window_losses(network, policy, predictions, target, jnp.asarray(window.words)), predictions
+        return window_losses(network, policy, params, predictions, target, jnp.asarray(window.words)), predictions
 
     windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)
@@ -211,6 +214,17 @@ def batch_targets(network: Network, settings: LearnerSettings, target_params: Pa
     return jax.vmap(one)(windows)
 
 
+def sketches(network: Network, observation: Num[Array, "B S ..."]) -> Float[Array, "B S size"]:
+    """What the network is to say was observed, less the batch's mean; raises ValueError where it says nothing of it.
+
+    To learn first what all pictures share would give gradients that Adam remembers for a thousand updates.
+    """
+    if network.sketch is None:
+        raise ValueError("reconstruction_weight is above 0, but the network was made without `reconstructs`.")
+    found = jax.vmap(jax.vmap(network.sketch))(observation)
+    return found - jnp.mean(found, axis=(0, 1), keepdims=True)
+
+
 def make_update(
     network: Network,
     policy: Policy,
@@ -229,6 +243,7 @@ def make_update(
 
     def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
         check_windows(windows, settings)
+        observed = windows.observation
         search_key, key = jax.random.split(state.key)
         if settings.picture_shift:
             shift_key, key = jax.random.split(key)
@@ -237,6 +252,8 @@ def make_update(
         fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, seen)
         seen = seen if fresh is None else with_fresh_policy(seen, fresh)
         targets = batch_targets(network, settings, state.target_params, seen)
+        if settings.reconstruction_weight:
+            targets = targets._replace(sketch=sketches(network, jnp.asarray(observed)[:, : settings.unroll + 1]))
         windows = windows._replace(words=seen.words, visits=seen.visits)
         if fresh is not None:
             value = with_fresh_value(targets.value, jnp.asarray(windows.is_step), fresh, fresh_value_weight)
@@ -282,6 +299,7 @@ def summarise(
         "loss/value": jnp.mean(losses.value),
         "loss/reward": jnp.mean(losses.reward),
         "loss/consistency": jnp.mean(losses.consistency),
+        "loss/reconstruction": jnp.mean(losses.reconstruction),
         "policy/entropy": jnp.mean(jax.vmap(policy.entropy)(predictions.policy_logits[:, 0])),
         "value/mean": jnp.mean(root_values(network, predictions)),
         "value/target_mean": jnp.mean(targets.value[:, 0]),

@@ -39,6 +39,8 @@ class Losses(NamedTuple):
     """The policy's negative entropy: to be added, as every loss is."""
     consistency: Float[Array, "*batch"]
     """Squared distance of an unrolled state from what the target network makes of the observation met there."""
+    reconstruction: Float[Array, "*batch"]
+    """Squared distance of what the states say was observed from what was."""
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -100,8 +102,17 @@ def consistency_loss(latents: Any, target: Any, mask: Float[Array, " U"]) -> Flo
     return jnp.mean(mask * functools.reduce(jnp.add, jax.tree.leaves(jax.tree.map(distance, latents, target))))
 
 
+def reconstruction_losses(
+    network: Network, params: Params, latents: Any, sketches: Float[Array, "S size"]
+) -> Float[Array, " S"]:
+    """½ Σ_i (x̂_i − x_i)² of each step: −log of a Gaussian of variance 1, up to a constant. Not the paper's."""
+    assert network.reconstruct is not None
+    said = jax.vmap(network.reconstruct, in_axes=(None, 0))(params, latents)
+    return 0.5 * jnp.sum(jnp.square(said - sketches), axis=-1)
+
+
 def window_losses(
-    network: Network, policy: Policy, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
+    network: Network, policy: Policy, params: Params, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
 ) -> Losses:
     """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
@@ -121,6 +132,14 @@ def window_losses(
             jnp.zeros(())
             if targets.latent is None
             else consistency_loss(predictions.latents, targets.latent, targets.latent_mask)
+        ),
+        reconstruction=(
+            jnp.zeros(())
+            if targets.sketch is None
+            else jnp.dot(
+                scale * jnp.concatenate([jnp.ones(1), targets.latent_mask]),
+                reconstruction_losses(network, params, predictions.latents, targets.sketch),
+            )
         ),
     )
 

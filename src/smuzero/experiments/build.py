@@ -66,6 +66,12 @@ def build_network(
     keeps_planes = is_board or (is_picture and config.network.picture_latent == "planes")
     if config.network.lstm and keeps_planes:
         raise InvalidSetting("network.lstm is true, but planes have no input block to put an LSTM behind.")
+    reconstructs = config.learner.reconstruction_weight > 0
+    if reconstructs and (keeps_planes or parts):
+        raise InvalidSetting(
+            "learner.reconstruction_weight is above 0, but a sketch is learned of a vector or of one picture whose "
+            "latent is a vector (network.picture_latent): make it 0."
+        )
     if keeps_planes:
         make = make_board_network if is_board else make_pixel_network
         return policy, make(config.network, observation_shape, policy)
@@ -75,7 +81,9 @@ def build_network(
             return PictureInput(config.network, observation_shape, rngs=rngs)
         return mixed_input(config.network, observation_shape[0], parts, rngs)
 
-    return policy, make_network(config.network, observation_shape, policy, make_input if is_picture or parts else None)
+    own_input = make_input if is_picture or parts else None
+    network = make_network(config.network, observation_shape, policy, own_input, reconstructs=reconstructs)
+    return policy, network
 
 
 def network_of(recipe: Recipe) -> tuple[Policy, Network]:

@@ -12,10 +12,12 @@ minimum and maximum. Paper: silent on latents of fully connected networks. Here:
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Num, PRNGKeyArray
@@ -23,6 +25,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
 from smuzero.networks.functional import Params, split_once
+from smuzero.networks.reconstruction import Reconstruction, sketch
 from smuzero.operators.scalars import Support
 from smuzero.types import check_at_least
 
@@ -122,6 +125,10 @@ class Network:
     nothing is remembered (`smuzero.networks.recurrent`)."""
     memory_size: int = 0
     """m; an episode starts with zeros."""
+    reconstruct: Callable[[Params, Float[Array, " width"]], Float[Array, " size"]] | None = None
+    """params, latent -> sketch of what was observed; None where none is learned (`smuzero.networks.reconstruction`)."""
+    sketch: Callable[[Num[Array, "..."]], Float[Array, " size"]] | None = None
+    """observation -> what `reconstruct` is to say."""
     shapes: Params | None = None
     """Params as shapes and dtypes; None where `init` has to be traced to know them, which takes seconds."""
 
@@ -192,15 +199,20 @@ def make_network(
     observation_shape: tuple[int, ...],
     policy: Policy,
     make_input: Callable[[nnx.Rngs], nnx.Module] | None = None,
+    *,
+    reconstructs: bool = False,
 ) -> Network:
     """The fully connected network of Appendix A for observations of one shape, flattened, and one policy.
 
-    `make_input` makes another module to embed an observation as a vector of `settings.width`.
+    `make_input` makes another module to embed an observation as a vector of `settings.width`; with `reconstructs`
+    a latent is also told what was observed.
     """
     size = math.prod(observation_shape)
     symlog = settings.observation_symlog
     make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
     outputs = policy.num_logits + settings.value_bins
+    draw = functools.partial(sketch, takes_symlog=symlog)
+    sketched = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
     kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
 
     def represented(rngs: nnx.Rngs) -> dict[str, nnx.Module]:
@@ -211,11 +223,14 @@ def make_network(
 
     def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:
         rngs = nnx.Rngs(key)
-        return {
+        modules = {
             **represented(rngs),
             "dynamics": kind(settings, policy, rngs=rngs),
             "predict": heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs),
         }
+        if reconstructs:
+            modules["reconstruct"] = Reconstruction(settings.width, sketched.size, rngs=rngs)
+        return modules
 
     init, module, shapes = split_once(build)
 
@@ -235,6 +250,9 @@ def make_network(
     def recall(params: Params, memory: Array, observation: Array) -> Array:
         return module(params, "recall")(memory, observation)
 
+    def reconstruct(params: Params, latent: Array) -> Array:
+        return module(params, "reconstruct")(latent)
+
     return Network(
         init,
         represent,
@@ -244,5 +262,7 @@ def make_network(
         settings.reward_support,
         recall if settings.lstm else None,
         settings.memory_size,
+        reconstruct if reconstructs else None,
+        draw if reconstructs else None,
         shapes,
     )
