@@ -10,8 +10,8 @@ STACK = 3
 
 
 def make_stacked(make_sequence, number, num_steps):
-    """Pictures `[2, 2, 1]` stacked as `envs.wrappers.Stack` does."""
-    pictures = np.random.default_rng(number).integers(0, 256, (num_steps + 1, 2, 2, 1), np.uint8)
+    """Pictures `[2, 2, 3]` stacked as `envs.wrappers.Stack` does."""
+    pictures = np.random.default_rng(number).integers(0, 256, (num_steps + 1, 2, 2, 3), np.uint8)
     shown = np.concatenate([pictures[:1]] * (STACK - 1) + [pictures])
     observation = np.concatenate([shown[place : place + num_steps + 1] for place in range(STACK)], axis=-1)
     return make_sequence(number, num_steps)._replace(observation=observation)
@@ -25,7 +25,7 @@ def test_windows_are_those_of_a_replay_that_stores_every_observation_whole(make_
     again = Buffer(ReplaySettings(3, 8), 1, STACK)
     again.restore(once.state())
     one, other, third = (buffer.sample(32, 2, 2, 2) for buffer in (once, whole, again))
-    assert one.observation.dtype == np.uint8 and one.observation.shape == (32, 5, 2, 2, 3)
+    assert one.observation.dtype == np.uint8 and one.observation.shape == (32, 5, 2, 2, 3 * STACK)
     for field, expected, restored in zip(one, other, third, strict=True):
         np.testing.assert_array_equal(field, expected)
         np.testing.assert_array_equal(field, restored)
@@ -34,8 +34,8 @@ def test_windows_are_those_of_a_replay_that_stores_every_observation_whole(make_
 def test_every_picture_is_stored_once(make_sequence):
     sequence = make_stacked(make_sequence, 0, 8)
     pictures = unstacked(sequence.observation, STACK)
-    assert pictures.shape == (9 + STACK - 1, 2, 2, 1)
-    np.testing.assert_array_equal(pictures[STACK - 1 :], sequence.observation[..., -1:])
+    assert pictures.shape == (9 + STACK - 1, 2, 2, 3)
+    np.testing.assert_array_equal(pictures[STACK - 1 :], sequence.observation[..., -3:])
 
 
 def test_observations_that_are_no_stack_are_refused(make_sequence):
