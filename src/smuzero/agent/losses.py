@@ -112,7 +112,12 @@ def reconstruction_losses(
 
 
 def window_losses(
-    network: Network, policy: Policy, params: Params, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
+    network: Network,
+    policy: Policy,
+    params: Params,
+    predictions: Predictions,
+    targets: Targets,
+    words: UInt32[Array, "S K W"],
 ) -> Losses:
     """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
