@@ -30,6 +30,17 @@ def test_users_mistake_is_one_message_and_exit_code_2():
     assert "Did you mean cartpole.swingup" in shown.stderr and "Traceback" not in shown.stderr
 
 
+def test_a_module_of_the_users_is_found_where_the_command_is_called(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    entry = "gymnasium.envs.classic_control:PendulumEnv"
+    (tmp_path / "worlds_of_mine.py").write_text(f"import gymnasium\ngymnasium.register('Mine-v0', {entry!r})\n")
+    asked = ["train", "gym:worlds_of_mine:Mine-v0", "--preset", "quick", "--dry-run"]
+    assert main(asked) == 0 and "parameters" in capsys.readouterr().out
+    gymnasium.registry.pop("Mine-v0")
+    sys.modules.pop("worlds_of_mine")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_opens_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0

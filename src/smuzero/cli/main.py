@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         return _complain(_unknown(name))
+    # A module of the user's, such as an environment's, is looked for here too, as `python -m` would.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = _show_warning
