@@ -192,7 +192,7 @@ def batch_loss(
 
     def one(window: Windows, target: Targets) -> tuple[Losses, Predictions]:
         predictions = unroll(network, params, window.observation[0], jnp.asarray(window.action))
-        return window_losses(network, policy, params, predictions, target, jnp.asarray(window.words)), predictions
+        return window_losses(network, policy, predictions, target, jnp.asarray(window.words)), predictions
 
     windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)

@@ -27,6 +27,8 @@ class Predictions(NamedTuple):
     reward_logits: Float[Array, "U M"]
     latents: Any
     """Pytree of `[U+1, ...]`: the unrolled states."""
+    sketch: Float[Array, "U+1 size"] | None = None
+    """What they say was observed; None from a network that does not say."""
 
 
 class Losses(NamedTuple):
@@ -71,7 +73,8 @@ def unroll(network: Network, params: Params, observation: Num[Array, "..."], act
     # All steps at once: one large product in place of U + 1 small ones.
     latents = jax.tree.map(lambda *steps: jnp.stack(steps), *latents)
     policy_logits, value_logits = jax.vmap(network.predict, in_axes=(None, 0))(params, latents)
-    return Predictions(policy_logits, value_logits, jnp.stack(reward_logits), latents)
+    sketch = None if network.reconstruct is None else jax.vmap(network.reconstruct, in_axes=(None, 0))(params, latents)
+    return Predictions(policy_logits, value_logits, jnp.stack(reward_logits), latents, sketch)
 
 
 def cross_entropy(probs: Float[Array, " M"], logits: Float[Array, " M"]) -> Float[Array, ""]:
@@ -102,22 +105,13 @@ def consistency_loss(latents: Any, target: Any, mask: Float[Array, " U"]) -> Flo
     return jnp.mean(mask * functools.reduce(jnp.add, jax.tree.leaves(jax.tree.map(distance, latents, target))))
 
 
-def reconstruction_losses(
-    network: Network, params: Params, latents: Any, sketches: Float[Array, "S size"]
-) -> Float[Array, " S"]:
+def reconstruction_losses(said: Float[Array, "S size"], seen: Float[Array, "S size"]) -> Float[Array, " S"]:
     """½ Σ_i (x̂_i − x_i)² of each step: −log of a Gaussian of variance 1, up to a constant. Not the paper's."""
-    assert network.reconstruct is not None
-    said = jax.vmap(network.reconstruct, in_axes=(None, 0))(params, latents)
-    return 0.5 * jnp.sum(jnp.square(said - sketches), axis=-1)
+    return 0.5 * jnp.sum(jnp.square(said - seen), axis=-1)
 
 
 def window_losses(
-    network: Network,
-    policy: Policy,
-    params: Params,
-    predictions: Predictions,
-    targets: Targets,
-    words: UInt32[Array, "S K W"],
+    network: Network, policy: Policy, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
 ) -> Losses:
     """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
@@ -140,10 +134,10 @@ def window_losses(
         ),
         reconstruction=(
             jnp.zeros(())
-            if targets.sketch is None
+            if targets.sketch is None or predictions.sketch is None
             else jnp.dot(
                 scale * jnp.concatenate([jnp.ones(1), targets.latent_mask]),
-                reconstruction_losses(network, params, predictions.latents, targets.sketch),
+                reconstruction_losses(predictions.sketch, targets.sketch),
             )
         ),
     )

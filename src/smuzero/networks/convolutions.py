@@ -15,6 +15,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
+BRIGHTEST = 255.0
+
+
+def brightness(picture: Num[Array, "H W F"]) -> Float[Array, "H W F"]:
+    """A picture of uint8 as numbers in [0, 1]."""
+    return picture.astype(jnp.float32) / BRIGHTEST
+
 
 def convolution(planes_in: int, planes_out: int, *, size: int = 3, stride: int = 1, rngs: nnx.Rngs) -> nnx.Conv:
     """A square convolution that keeps height and width, or divides them by `stride`."""

@@ -205,14 +205,13 @@ def make_network(
     """The fully connected network of Appendix A for observations of one shape, flattened, and one policy.
 
     `make_input` makes another module to embed an observation as a vector of `settings.width`; with `reconstructs`
-    a latent is also told what was observed.
+    a latent also says what was observed.
     """
     size = math.prod(observation_shape)
     symlog = settings.observation_symlog
     make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
     outputs = policy.num_logits + settings.value_bins
     draw = functools.partial(sketch, takes_symlog=symlog)
-    sketched = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
     kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
 
     def represented(rngs: nnx.Rngs) -> dict[str, nnx.Module]:
@@ -229,7 +228,8 @@ def make_network(
             "predict": heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs),
         }
         if reconstructs:
-            modules["reconstruct"] = Reconstruction(settings.width, sketched.size, rngs=rngs)
+            drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
+            modules["reconstruct"] = Reconstruction(settings.width, drawn.size, rngs=rngs)
         return modules
 
     init, module, shapes = split_once(build)

@@ -24,11 +24,9 @@ from jaxtyping import Array, Float, Num
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks import towers
-from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution
+from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution, brightness
 from smuzero.networks.model import Network, NetworkSettings, make_bound
 from smuzero.networks.planes import make_plane_network
-
-BRIGHTEST = 255.0
 
 
 def average_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
@@ -65,7 +63,7 @@ class Downsampling(nnx.Module):
         self.blocks_3 = ConvolutionalTower(full, third, rngs=rngs)
 
     def __call__(self, picture: Num[Array, "H W F"]) -> Float[Array, "h w C"]:
-        x = self.blocks_1(self.input(picture.astype(jnp.float32) / BRIGHTEST))
+        x = self.blocks_1(self.input(brightness(picture)))
         x = self.blocks_2(self.widen(x))
         return average_pool(self.blocks_3(average_pool(x)))
 
@@ -97,7 +95,7 @@ class PictureInput(nnx.Module):
         self.block = towers.InputBlock(halved(height, 3) * halved(width, 3) * planes, settings.width, rngs=rngs)
 
     def __call__(self, picture: Num[Array, "H W F"]) -> Float[Array, " width"]:
-        return self.block(self.convolution(self.patches(picture.astype(jnp.float32) / BRIGHTEST)))
+        return self.block(self.convolution(self.patches(brightness(picture))))
 
 
 def tiled(numbers: Float[Array, " F"], shape: tuple[int, int]) -> Float[Array, "H W F"]:

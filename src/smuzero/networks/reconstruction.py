@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Num
 
-from smuzero.operators.scalars import symlog
+from smuzero.networks.convolutions import brightness
+from smuzero.networks.towers import flattened
 
 BLOCK = 4
 """Points of a picture, in height and width, of which a sketch holds the mean."""
-BRIGHTEST = 255.0
 
 
 def sketch(observation: Num[Array, "..."], *, takes_symlog: bool = False) -> Float[Array, " size"]:
@@ -23,10 +23,9 @@ def sketch(observation: Num[Array, "..."], *, takes_symlog: bool = False) -> Flo
     Points beyond the last whole block are left out.
     """
     if observation.ndim != 3:
-        flat = observation.reshape(-1).astype(jnp.float32)
-        return symlog(flat) if takes_symlog else flat
+        return flattened(observation, takes_symlog=takes_symlog)
     rows, columns, planes = observation.shape[0] // BLOCK, observation.shape[1] // BLOCK, observation.shape[2]
-    whole = observation[: rows * BLOCK, : columns * BLOCK].astype(jnp.float32) / BRIGHTEST
+    whole = brightness(observation[: rows * BLOCK, : columns * BLOCK])
     return jnp.mean(whole.reshape(rows, BLOCK, columns, BLOCK, planes), axis=(1, 3)).reshape(-1)
 
 

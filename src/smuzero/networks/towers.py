@@ -13,6 +13,12 @@ from jaxtyping import Array, Float, Num
 from smuzero.operators.scalars import symlog
 
 
+def flattened(observation: Num[Array, "..."], *, takes_symlog: bool = False) -> Float[Array, " size"]:
+    """An observation as one vector of floats, or its symlog."""
+    flat = observation.reshape(-1).astype(jnp.float32)
+    return symlog(flat) if takes_symlog else flat
+
+
 class InputBlock(nnx.Module):
     """Linear, LayerNorm, tanh of a flattened observation, of whose numbers the symlog is taken first if so asked."""
 
@@ -22,9 +28,7 @@ class InputBlock(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
 
     def __call__(self, observation: Num[Array, "..."]) -> Float[Array, " width"]:
-        flat = observation.reshape(-1).astype(jnp.float32)
-        flat = symlog(flat) if self.takes_symlog else flat
-        return jnp.tanh(self.norm(self.linear(flat)))
+        return jnp.tanh(self.norm(self.linear(flattened(observation, takes_symlog=self.takes_symlog))))
 
 
 class ActionBlock(nnx.Module):
