@@ -16,6 +16,7 @@ import optax
 from jaxtyping import Array, ArrayLike, Float, Int, Num, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
+from smuzero.agent.compilation import compiler_options
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
 from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
@@ -282,7 +283,7 @@ def make_update(
         priorities = jnp.abs(root_value - targets.value[:, 0])
         return LearnerState(params, target_params, opt_state, step, key), metrics, priorities
 
-    return jax.jit(update, donate_argnums=0)
+    return jax.jit(update, donate_argnums=0, compiler_options=compiler_options())
 
 
 def length(tree: Params) -> Float[Array, ""]:
