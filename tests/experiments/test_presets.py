@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from smuzero.actions.spaces import from_gymnasium
+from smuzero.envs.base import UnknownEnvironment
 from smuzero.experiments import build, presets, training
 from smuzero.experiments.benchmarks.learner import random_windows
 from smuzero.experiments.config import InvalidSetting, differences
+
+HELD = "acting.action_repeat"
+"""Follows from the task's frames, where a preset says for how long an action is held."""
 
 
 def test_paper_preset_is_appendix_a():
@@ -47,7 +51,7 @@ def test_efficient_preset_differs_from_quick_only_where_it_says_so():
     for env in ("dmc:walker.walk", "gym:Pendulum-v1"):
         efficient, quick = presets.compose("efficient", env), presets.compose("quick", env)
         chosen = presets.PRESETS["efficient"]
-        said = {*chosen.changes, *chosen.families.get(presets.family_of(env), {}), presets.DERIVED}
+        said = {*chosen.changes, *chosen.families.get(presets.family_of(env), {}), presets.DERIVED, HELD}
         assert set(differences(efficient, quick)) <= said
 
 
@@ -55,7 +59,7 @@ def test_readme_lists_every_difference_of_efficient_from_quick():
     readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
     _, section = readme.split("### `efficient`")
     chosen = presets.PRESETS["efficient"]
-    names = {*chosen.changes, *(name for family in chosen.families.values() for name in family)}
+    names = {*chosen.changes, HELD, *(name for family in chosen.families.values() for name in family)}
     assert {name for name in names if f"`{name}`" not in section.split("\n#")[0]} == set()
 
 
@@ -65,10 +69,20 @@ def test_a_preset_builds_on_another_with_its_families_and_boards():
     assert presets.compose("efficient", "tictactoe") == presets.compose("quick", "tictactoe")
 
 
-def test_efficient_holds_actions_in_control_and_updates_once_per_action():
-    for env, repeat in (("dmc:walker.walk", 2), ("gym:Pendulum-v1", 1)):
-        config = presets.compose("efficient", env, frames=1000)
-        assert (config.acting.action_repeat, config.learner.total_updates) == (repeat, 1000 // repeat)
+def test_efficient_holds_actions_for_the_same_time_in_every_task():
+    # Frames of 10, 20, 25 and 40 ms.
+    for task, repeat in (("cartpole.swingup", 4), ("finger.spin", 2), ("walker.walk", 2), ("fish.upright", 1)):
+        assert presets.compose("efficient", f"dmc:{task}").acting.action_repeat == repeat
+    assert presets.compose("efficient", "dmc:walker.walk,stack=2").acting.action_repeat == 2
+    assert presets.compose("efficient", "gym:Pendulum-v1").acting.action_repeat == 1
+    given = presets.compose("efficient", "dmc:walker.walk", overrides={"acting.action_repeat": 3})
+    assert given.acting.action_repeat == 3
+    assert presets.compose("quick", "dmc:cartpole.swingup").acting.action_repeat == 1
+
+
+def test_a_task_that_is_not_known_has_no_time_to_hold_an_action_for():
+    with pytest.raises(UnknownEnvironment, match="no task"):
+        presets.compose("efficient", "dmc:cartpole.swingupp")
 
 
 def test_family_adds_its_own_settings_and_overrides_win():

@@ -14,6 +14,7 @@ of it to dm_control; `stack=4` shows the last 4 observations at once.
 """
 
 import contextlib
+import functools
 import logging
 import math
 import types
@@ -64,6 +65,12 @@ def list_control() -> list[Listed]:
     """All tasks of the suite, with the sets that each belongs to."""
     names = [".".join(names) for names in import_suite().ALL_TASKS]
     return [Listed(f"dmc:{name}", task_sets.tags(name)) for name in names]
+
+
+@functools.cache
+def frame_seconds(name: str) -> float:
+    """The seconds that one frame of `domain.task` lasts; options of the name change nothing of it."""
+    return float(load(split_options("dmc", name, OPTIONS)[0], 0).control_timestep())
 
 
 def load(name: str, seed: int) -> Any:

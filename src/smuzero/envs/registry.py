@@ -31,6 +31,9 @@ class Family(NamedTuple):
     example: str
     about: str
     """One line for `smuzero envs`."""
+    frame_seconds: str | None = None
+    """The place of a function `(name) -> float`: the seconds that one frame lasts. None where frames have no such time
+    that an agent could go by."""
 
 
 FAMILIES: dict[str, Family] = {
@@ -39,6 +42,7 @@ FAMILIES: dict[str, Family] = {
         "smuzero.envs.control:list_control",
         "dmc:cartpole.swingup",
         "DeepMind Control Suite from its states",
+        "smuzero.envs.control:frame_seconds",
     ),
     "dmc-pixels": Family(
         "smuzero.envs.pixels:make_pixels",
@@ -96,6 +100,16 @@ def list_family(family: str) -> list[Listed]:
             f"Families are {', '.join(FAMILIES)}."
         )
     return _resolve(FAMILIES[family].list)()
+
+
+def frame_seconds(env_id: str) -> float | None:
+    """The seconds that one frame of this environment lasts; None where its family does not say.
+
+    Raises UnknownEnvironment, naming near ids.
+    """
+    family, _, name = env_id.partition(":")
+    place = FAMILIES[family].frame_seconds if family in FAMILIES else None
+    return None if place is None else _resolve(place)(name)
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

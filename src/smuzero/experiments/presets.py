@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from smuzero.envs import registry
 from smuzero.envs.boards import is_board
 from smuzero.experiments.board_presets import SIZES, board_changes
 from smuzero.experiments.config import Config, InvalidSetting, changed
@@ -26,6 +27,8 @@ class Preset:
     """For every environment."""
     families: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """For the environments of one family, on top."""
+    action_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """By family, how long an action is held: as many frames as come nearest to so many seconds, at least one."""
     base: str | None = None
     """The preset that these are differences from, what it changes for families and boards included; None is the
     defaults."""
@@ -79,7 +82,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "efficient": Preset(
-        "For few frames: quick with one update per action, and targets made fresh at every step of a window.",
+        "For few frames: quick with more updates, fresh targets at every step of a window, and actions held longer.",
         {
             # What was done is learned from sooner.
             "acting.num_envs": 8,
@@ -87,10 +90,9 @@ PRESETS: dict[str, Preset] = {
             "run.learn_after": 800,
             "run.frames_per_update": 1.0,
             "run.evaluate_every": 10_000,
-            # Noise in each of six dimensions, with steps of a third of what Q differs by, held the policy at uniform.
+            # Noise in each of six dimensions held the policy at uniform.
             "reanalyse.noise_fraction": 0.0,
             "reanalyse.mixed_fraction": 0.25,
-            "improvement.temperature": 1.0,
             "reanalyse.num_steps": None,
             "reanalyse.num_simulations": 0,
             "reanalyse.lookahead": 2,
@@ -98,18 +100,21 @@ PRESETS: dict[str, Preset] = {
             "learner.target_rate": 0.01,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
-            "network.value_transform": True,
-            # h(200) = 13.4 is what γ = 0.99 makes of the most that two frames bring.
-            "network.value_range": (-15.0, 15.0),
+            # Latents that are read off by one linear layer, or mostly for values, tell actions apart less well.
+            "network.head_layers": 1,
+            "learner.value_weight": 0.25,
+            "replay.priority_exponent": 0.0,
         },
         {
             "dmc": {
-                "acting.action_repeat": 2,
                 "run.frames_per_update": 2.0,
-                # The reward of two frames together.
-                "network.reward_range": (-2.0, 2.0),
+                # The rewards of up to four frames together, and what γ = 0.99 makes of them.
+                "network.reward_range": (-4.0, 4.0),
+                "network.value_range": (-400.0, 400.0),
             },
         },
+        # Frames of the suite last 10 to 40 ms: what an action does, and how far γ sees, is then much the same in all.
+        action_seconds={"dmc": 0.04},
         base="quick",
     ),
 }
@@ -137,6 +142,8 @@ def compose(
     of_game = board_changes(sized, env) if isinstance(env, str) and is_board(env) else {}
     # What makes control quick does not carry over: where a preset has sizes for boards, they are all there is.
     changes = {} if of_game and sized in SIZES else control_changes(preset, family_of(env))
+    if "acting.action_repeat" not in overrides:
+        changes = {**changes, **held_frames(preset, env)}
     config = changed(Config(), {**changes, **of_game})
     config = changed(config, overrides)
     if DERIVED in overrides:
@@ -158,6 +165,16 @@ def control_changes(preset: str, family: str) -> dict[str, Any]:
     for name in names:
         changes |= {**PRESETS[name].families.get(family, {}), **domain_changes(name, family)}
     return changes
+
+
+def held_frames(preset: str, env: object) -> dict[str, Any]:
+    """For how many frames a preset holds an action of this environment, where it says so.
+
+    Raises UnknownEnvironment where the environment would have to be known for it.
+    """
+    seconds = PRESETS[preset].action_seconds.get(family_of(env))
+    frame = registry.frame_seconds(env) if seconds is not None and isinstance(env, str) else None
+    return {} if seconds is None or frame is None else {"acting.action_repeat": max(1, round(seconds / frame))}
 
 
 def updates_for(config: Config, frames: int) -> int:

@@ -33,7 +33,7 @@ PEAK_SIZE = 2048
 def measure(names: tuple[str, ...] = tuple(presets.PRESETS), seconds: float = 3.0) -> list[dict[str, Any]]:
     """One cell for each preset, timed for about `seconds` each."""
     peak = matmul_flops_per_second()
-    return [cell(name, presets.compose(name, "dmc:"), peak, seconds) for name in names]
+    return [cell(name, presets.compose(name, "dmc:walker.walk"), peak, seconds) for name in names]
 
 
 def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, Any]:
