@@ -80,6 +80,17 @@ def test_efficient_holds_actions_for_the_same_time_in_every_task():
     assert presets.compose("quick", "dmc:cartpole.swingup").acting.action_repeat == 1
 
 
+def test_efficient_updates_once_for_two_frames_of_control_and_once_for_each_elsewhere():
+    for env, repeat, updates in (("dmc:walker.walk", 2, 500), ("gym:Pendulum-v1", 1, 1000)):
+        config = presets.compose("efficient", env, frames=1000)
+        assert (config.acting.action_repeat, config.learner.total_updates) == (repeat, updates)
+
+
+def test_a_preset_holds_actions_as_the_one_it_builds_on(monkeypatch):
+    monkeypatch.setitem(presets.PRESETS, "mine", presets.Preset("", {}, base="efficient"))
+    assert presets.compose("mine", "dmc:cartpole.swingup") == presets.compose("efficient", "dmc:cartpole.swingup")
+
+
 def test_a_task_that_is_not_known_has_no_time_to_hold_an_action_for():
     with pytest.raises(UnknownEnvironment, match="no task"):
         presets.compose("efficient", "dmc:cartpole.swingupp")

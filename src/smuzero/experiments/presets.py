@@ -168,11 +168,12 @@ def control_changes(preset: str, family: str) -> dict[str, Any]:
 
 
 def held_frames(preset: str, env: object) -> dict[str, Any]:
-    """For how many frames a preset holds an action of this environment, where it says so.
+    """For how many frames a preset, or one that it builds on, holds an action of this environment, where one says so.
 
     Raises UnknownEnvironment where the environment would have to be known for it.
     """
-    seconds = PRESETS[preset].action_seconds.get(family_of(env))
+    said = {family: held for name in lineage(preset) for family, held in PRESETS[name].action_seconds.items()}
+    seconds = said.get(family_of(env))
     frame = registry.frame_seconds(env) if seconds is not None and isinstance(env, str) else None
     return {} if seconds is None or frame is None else {"acting.action_repeat": max(1, round(seconds / frame))}
 
