@@ -74,6 +74,8 @@ class LearnerSettings:
     target_rate: float = 1.0
     """Share of the way the target goes to the network at a refreshment: 1 copies it. A moving average is
     a period of 1 with a small rate, such as 0.05."""
+    acts_by_target: bool = False
+    """Act and be evaluated by the target network: as a moving average it lacks the noise of the last updates."""
 
     def __post_init__(self):
         check_at_least(self, batch_size=1, unroll=1, n_step=1, num_bootstraps=1, recall_steps=1, picture_shift=0)
@@ -115,6 +117,11 @@ class LearnerState(NamedTuple):
     """Updates made so far."""
     key: PRNGKeyArray
     """For the fresh searches of reanalysis; without them an update draws nothing."""
+
+
+def acting_params(settings: LearnerSettings, state: LearnerState) -> Params:
+    """What the agent acts by: the network, or the target network."""
+    return state.target_params if settings.acts_by_target else state.params
 
 
 Update = Callable[[LearnerState, Windows], tuple[LearnerState, dict[str, Array], Float[Array, " B"]]]

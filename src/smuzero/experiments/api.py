@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from smuzero.agent.agent import Agent
+from smuzero.agent.learner import acting_params
 from smuzero.envs.boards import is_board
 from smuzero.envs.registry import EnvFactory
 from smuzero.experiments import build, presets, recipe, sizes, training
@@ -181,7 +182,7 @@ def load_checkpoint(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
     checkpoint = run_folder.find_checkpoint(path)
     template = build.learner_template(made_from)
     state = checkpoints.restore(checkpoint, {"learner": template}, only=["learner", "counters"])
-    params = jax.tree.map(jax.numpy.asarray, state["learner"].params)
+    params = jax.tree.map(jax.numpy.asarray, acting_params(made_from.config.learner, state["learner"]))
     return build.build_agent(made_from, params, seed, folder.path), made_from, state["counters"]["frames"]
 
 

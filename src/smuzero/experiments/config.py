@@ -46,13 +46,19 @@ class ActingSettings:
     """Whether an action's components are drawn independently, or each given those before it."""
     temperature: float = 1.0
     """Actions are drawn from N^(1/temperature); the paper's is 1 (Section 5.3)."""
+    hold_probability: float = 0.0
+    """Of a decision to be held for n steps, P(n) ∝ n⁻² (εz-greedy, Dabney et al. 2021); the paper's is 0."""
+    hold_longest: int = 32
+    """The most steps that one is held."""
 
     def __post_init__(self):
         known = {"head": ("categorical", "gaussian"), "structure": ("factored", "autoregressive")}
         for name, options in known.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {' or '.join(map(repr, options))}.")
-        check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0)
+        check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0, hold_longest=1)
+        if not 0 <= self.hold_probability <= 1:
+            raise ValueError(f"hold_probability is {self.hold_probability}, but must lie in [0, 1].")
 
 
 @dataclasses.dataclass(frozen=True)

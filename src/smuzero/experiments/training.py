@@ -11,6 +11,7 @@ from typing import Any
 
 from smuzero.actions import spaces
 from smuzero.agent.agent import Agent
+from smuzero.agent.learner import acting_params
 from smuzero.envs.pool import Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.experiments import build
@@ -95,7 +96,7 @@ def carry_out(
         _train(folder, run, bar, stop)
     if stop.stop_requested and run.counters.frames < settings.frames:
         raise Interrupted(folder.path, run.counters.frames, stop.signal_name or "request")
-    return build.build_agent(recipe, run.learner.params, recipe.seed, folder.path)
+    return build.build_agent(recipe, acting_params(recipe.config.learner, run.learner), recipe.seed, folder.path)
 
 
 def _train(folder: RunFolder, run: LocalRun, bar: Progress, stop: StopOnSignal) -> None:

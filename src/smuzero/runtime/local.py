@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from smuzero.agent.collecting import Collects
-from smuzero.agent.learner import LearnerSettings, LearnerState, Update
+from smuzero.agent.learner import LearnerSettings, LearnerState, Update, acting_params
 from smuzero.replay.buffer import Buffer
 from smuzero.types import UserError, check_at_least
 
@@ -161,8 +161,8 @@ class LocalRun:
         """Every environment acts once, and the updates that are due are made."""
         parts, counters = self.parts, self.counters
         key = jax.random.fold_in(self._act_key, counters.iterations)
-        acting_params = self._copy(self.learner.params)
-        decision = parts.act(acting_params, key, parts.collector.observation, parts.collector.legal)
+        params = self._copy(acting_params(self._learner_settings, self.learner))
+        decision = parts.act(params, key, parts.collector.observation, parts.collector.legal)
         self._update()
         decision = jax.tree.map(np.asarray, decision)
         collected = parts.collector.step(decision)
@@ -209,7 +209,8 @@ class LocalRun:
         self._unsettled.clear()
 
     def _evaluate(self) -> None:
-        returns = self.parts.evaluate(self.learner.params, self.settings.evaluation_episodes)
+        params = acting_params(self._learner_settings, self.learner)
+        returns = self.parts.evaluate(params, self.settings.evaluation_episodes)
         self._unlogged.set("eval/return_mean", float(np.mean(returns)))
         self._unlogged.set("eval/return_std", float(np.std(returns)))
         self._unlogged.set("eval/episodes", len(returns))
