@@ -9,6 +9,7 @@ import pytest
 
 from smuzero.envs import make_pool
 from smuzero.envs.base import UnknownEnvironment
+from smuzero.envs.pool import Cut
 from smuzero.envs.workers import WorkerError
 from smuzero.types import UserError
 
@@ -125,6 +126,39 @@ def test_a_workers_failure_comes_with_its_traceback():
 def test_a_users_mistake_in_a_worker_is_the_users_mistake_here():
     with pytest.raises(UnknownEnvironment, match="CartPole-v1"):
         make_pool("gym:CartPol-v1", 2, seed=0, num_workers=1)
+
+
+def test_some_environments_end_their_episodes_early_as_by_a_time_limit(workers):
+    cut, steps = Cut(after=6, count=2), 9
+    pools = [make_pool("dmc:pendulum.swingup", 3, seed=1, action_repeat=2, cut=cut)]
+    pools.append(workers("dmc:pendulum.swingup", 3, seed=1, action_repeat=2, num_workers=2, cut=cut))
+    whole = make_pool("dmc:pendulum.swingup", 3, seed=1, action_repeat=2)
+    for pool in (*pools, whole):
+        pool.reset()
+    actions = np.full((3, 1), 0.5, np.float32)
+    for number in range(1, steps + 1):
+        step, other = (pool.step(actions) for pool in pools)
+        uncut = whole.step(actions)
+        np.testing.assert_array_equal(step.is_last, [number % 3 == 0] * 2 + [False])
+        np.testing.assert_array_equal(step.discount, 1.0)
+        np.testing.assert_array_equal(step.next_observation[2], uncut.next_observation[2])
+        if number <= 3:
+            np.testing.assert_array_equal(step.next_observation, uncut.next_observation)
+        np.testing.assert_array_equal(step.observation, other.observation)
+        np.testing.assert_array_equal(step.is_last, other.is_last)
+
+
+def test_a_cut_is_where_it_was_after_a_state_is_taken_back():
+    def make():
+        return make_pool("dmc:pendulum.swingup", 1, seed=1, cut=Cut(after=5, count=1))
+
+    pool, back = make(), make()
+    pool.reset()
+    action = np.zeros((1, 1), np.float32)
+    for _ in range(3):
+        pool.step(action)
+    assert back.restore(pool.state()).all()
+    assert [bool(back.step(action).is_last[0]) for _ in range(7)] == [False, True, False, False, False, False, True]
 
 
 def test_a_worker_that_ends_at_once_is_reported():

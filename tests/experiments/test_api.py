@@ -41,7 +41,8 @@ def test_same_seed_gives_same_metrics_whatever_the_workers(tiny_preset, tmp_path
 
 
 def test_stopped_and_resumed_run_equals_one_that_never_stopped(tiny_preset, tmp_path, monkeypatch):
-    once = {"run.evaluate_every": 600}  # an episode of this environment takes 1000 steps
+    # An episode of this environment takes 1000 steps. Actions that are held have a state of their own.
+    once = {"run.evaluate_every": 600, "acting.hold_probability": 0.3, "learner.acts_by_target": True}
     whole = quiet(SWINGUP, tmp_path / "whole", seed=1, overrides=once)
     write = training.MetricsLogger.write
 
@@ -73,6 +74,16 @@ def test_loaded_agent_acts_like_the_trained_one(tiny_preset, tmp_path):
     assert loaded.folder == trained.folder == tmp_path / "run"
     by_checkpoint = smuzero.load(checkpoints.latest(tmp_path / "run" / "checkpoints"))
     assert action == by_checkpoint.act(observation)
+
+
+def test_an_agent_may_act_by_the_target_network(tiny_preset, tmp_path):
+    # A target network that is never refreshed is the network as it began: its policy is uniform.
+    still = {"learner.target_period": 10_000}
+    quiet(CARTPOLE, tmp_path / "run", overrides=still | {"learner.acts_by_target": True})
+    quiet(CARTPOLE, tmp_path / "other", overrides=still)
+    observation = smuzero.make_env(CARTPOLE, seed=0).reset()
+    assert abs(smuzero.load(tmp_path / "run").plan(observation).raw_value) < 1e-4  # rounding of the middle bin
+    assert smuzero.load(tmp_path / "other").plan(observation).raw_value > 0.01
 
 
 def test_evaluation_repeats_for_a_seed(tiny_preset, tmp_path):

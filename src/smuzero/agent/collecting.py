@@ -94,10 +94,19 @@ class Collector:
     """Steps a pool with given decisions and keeps what is not yet a whole sequence."""
 
     def __init__(
-        self, pool: Pool, space: ActionSpace, max_length: int, memory_size: int = 0, holding: Holding | None = None
+        self,
+        pool: Pool,
+        space: ActionSpace,
+        max_length: int,
+        memory_size: int = 0,
+        holding: Holding | None = None,
+        num_cut: int = 0,
     ):
-        """`memory_size` is what the network remembers of an episode, in numbers; `holding` may hold actions."""
-        self._pool, self._space, self._holding = pool, space, holding
+        """`memory_size` is what the network remembers of an episode, in numbers; `holding` may hold actions.
+
+        The episodes of the first `num_cut` environments are cut short: their returns are not counted.
+        """
+        self._pool, self._space, self._holding, self._num_cut = pool, space, holding, num_cut
         self._seen, legal = pool.reset()
         check_holds(holding, legal)
         self._memory = np.zeros((pool.num_envs, memory_size), np.float32) if memory_size else None
@@ -138,7 +147,7 @@ class Collector:
         complete = self._rows.complete(step.is_last)
         sequences = [self._rows.cut(index, step.next_observation[index]) for index in complete]
         ended = np.flatnonzero(step.is_last)
-        returns = self._return[ended].tolist()
+        returns = self._return[ended[ended >= self._num_cut]].tolist()
         self._return[ended] = 0.0
         return Collected(int(step.frames.sum()), sequences, returns)
 

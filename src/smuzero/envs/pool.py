@@ -9,14 +9,24 @@ One worker per core pays for heavy models; small ones step fastest in this proce
 """
 
 import abc
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Num
 
 from smuzero.envs.base import Env, EnvStep
 from smuzero.envs.registry import EnvFactory, make
+from smuzero.envs.wrappers import CutShort
 from smuzero.types import EnvSpec, Step
+
+
+class Cut(NamedTuple):
+    """Which environments of a pool end their episodes early, and when."""
+
+    after: int
+    """Frames."""
+    count: int
+    """So many environments, the first ones."""
 
 
 class Pool(abc.ABC):
@@ -65,8 +75,15 @@ class Pool(abc.ABC):
         self.close()
 
 
-def make_pool(env_id: str | EnvFactory, num_envs: int, seed: int, action_repeat: int = 1, num_workers: int = 0) -> Pool:
-    """Makes a pool of `num_envs` environments, as `smuzero.envs.make` makes each.
+def make_pool(
+    env_id: str | EnvFactory,
+    num_envs: int,
+    seed: int,
+    action_repeat: int = 1,
+    num_workers: int = 0,
+    cut: Cut | None = None,
+) -> Pool:
+    """Makes a pool of `num_envs` environments, as `smuzero.envs.make` makes each; `cut` ends some episodes early.
 
     With `num_workers` 0 they live in this process, otherwise in that many worker
     processes (never more than there are environments). Raises what `make` raises.
@@ -74,20 +91,23 @@ def make_pool(env_id: str | EnvFactory, num_envs: int, seed: int, action_repeat:
     if num_envs < 1 or num_workers < 0:
         raise ValueError(f"num_envs is {num_envs} and num_workers {num_workers}: at least 1 and 0 are needed.")
     if num_workers == 0:
-        return LocalPool(env_id, range(num_envs), seed, action_repeat)
+        return LocalPool(env_id, range(num_envs), seed, action_repeat, cut)
     from smuzero.envs.workers import WorkerPool
 
-    return WorkerPool(env_id, num_envs, seed, action_repeat, min(num_workers, num_envs))
+    return WorkerPool(env_id, num_envs, seed, action_repeat, min(num_workers, num_envs), cut)
 
 
 class LocalPool(Pool):
     """The environments at the given places of a pool, in this process."""
 
-    def __init__(self, env_id: str | EnvFactory, places: range, seed: int, action_repeat: int = 1):
+    def __init__(
+        self, env_id: str | EnvFactory, places: range, seed: int, action_repeat: int = 1, cut: Cut | None = None
+    ):
         self._envs: list[Env] = []
         try:
             for place in places:
-                self._envs.append(make(env_id, seed=place_seed(seed, place), action_repeat=action_repeat))
+                env = make(env_id, seed=place_seed(seed, place), action_repeat=action_repeat)
+                self._envs.append(env if cut is None or place >= cut.count else CutShort(env, cut.after))
         except BaseException:
             self.close()
             raise

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Num
 
-from smuzero.envs.pool import LocalPool, Pool, check_size
+from smuzero.envs.pool import Cut, LocalPool, Pool, check_size
 from smuzero.envs.registry import EnvFactory
 from smuzero.types import Step, UserError
 
@@ -34,7 +34,15 @@ class WorkerError(RuntimeError):
 class WorkerPool(Pool):
     """E environments, in shares of almost equal size, one share for each worker process."""
 
-    def __init__(self, env_id: str | EnvFactory, num_envs: int, seed: int, action_repeat: int, num_workers: int):
+    def __init__(
+        self,
+        env_id: str | EnvFactory,
+        num_envs: int,
+        seed: int,
+        action_repeat: int,
+        num_workers: int,
+        cut: Cut | None = None,
+    ):
         _check_can_travel(env_id)
         self.num_envs = num_envs
         bounds = [num_envs * worker // num_workers for worker in range(num_workers + 1)]
@@ -43,7 +51,7 @@ class WorkerPool(Pool):
         self._pipes: list[multiprocessing.connection.Connection] = []
         try:
             for share in self._shares:
-                self._start((env_id, range(share.start, share.stop), seed, action_repeat))
+                self._start((env_id, range(share.start, share.stop), seed, action_repeat, cut))
             specs = [self._receive(worker) for worker in range(num_workers)]
         except BaseException:
             self.close()
@@ -160,13 +168,14 @@ def _serve(
     places: range,
     seed: int,
     action_repeat: int,
+    cut: Cut | None,
 ):
     """A worker's life: makes its environments, then answers until told to close or left alone."""
     # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = None
     try:
-        pool = LocalPool(env_id, places, seed, action_repeat)
+        pool = LocalPool(env_id, places, seed, action_repeat, cut)
         pipe.send(("answer", pool.spec))
         while (request := pipe.recv())[0] != "close":
             method, arguments = request

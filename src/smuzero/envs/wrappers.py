@@ -1,4 +1,4 @@
-"""What is done to environments of every kind: actions repeated, observations stacked, NaN refused."""
+"""What is done to environments of every kind: actions repeated, episodes cut, observations stacked, NaN refused."""
 
 import functools
 import math
@@ -47,6 +47,34 @@ class ActionRepeat(Wrapper):
     @functools.cached_property
     def _space(self) -> ActionSpace:
         return from_gymnasium(self.spec.action_space)
+
+
+class CutShort(Wrapper):
+    """Ends an episode after so many frames, as a time limit does: the discount stays.
+
+    Whoever meets many starts in place of few long episodes soon sees what can be
+    reached from near by, where starts differ.
+    """
+
+    def __init__(self, env: Env, after: int):
+        super().__init__(env)
+        self._after, self._frames = after, 0
+
+    def reset(self) -> Num[np.ndarray, "..."]:
+        self._frames = 0
+        return super().reset()
+
+    def step(self, action: Any) -> EnvStep:
+        step = super().step(action)
+        self._frames += step.frames
+        return step._replace(is_last=step.is_last or self._frames >= self._after)
+
+    def state(self) -> dict[str, Any]:
+        return {"env": self.env.state(), "frames": self._frames}
+
+    def restore(self, state: dict[str, Any]) -> bool:
+        self._frames = int(state["frames"])
+        return super().restore(state["env"])
 
 
 class Stack(Wrapper):

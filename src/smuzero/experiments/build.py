@@ -16,7 +16,7 @@ from smuzero.agent.holding import Holding
 from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
-from smuzero.envs.pool import Pool
+from smuzero.envs.pool import Cut, Pool
 from smuzero.envs.registry import EnvFactory
 from smuzero.evaluation.episodes import play_episodes
 from smuzero.experiments.boards import BoardGames, board_parts, model_discount, play_against
@@ -41,7 +41,8 @@ def open_pool(config: Config, env: str | EnvFactory, seed: int) -> Pool | BoardG
         return BoardGames(env)
     acting = config.acting
     env = with_options(env, acting.env_options)
-    return make_pool(env, acting.num_envs, seed, acting.action_repeat, acting.num_workers)
+    cut = Cut(acting.cut_after, acting.num_cut) if acting.num_cut else None
+    return make_pool(env, acting.num_envs, seed, acting.action_repeat, acting.num_workers, cut)
 
 
 def build_network(
@@ -106,7 +107,12 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
 
     return Parts(
         collector=Collector(
-            pool, recipe.space, config.replay.max_length, network.memory_size, build_holding(config, seed)
+            pool,
+            recipe.space,
+            config.replay.max_length,
+            network.memory_size,
+            build_holding(config, seed),
+            config.acting.num_cut,
         ),
         replay=Buffer(config.replay, seed, recipe.stack),
         learner=init_learner(network, config.learner, jax.random.key(seed)),

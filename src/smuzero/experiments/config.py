@@ -46,6 +46,11 @@ class ActingSettings:
     """Whether an action's components are drawn independently, or each given those before it."""
     temperature: float = 1.0
     """Actions are drawn from N^(1/temperature); the paper's is 1 (Section 5.3)."""
+    cut_after: int = 0
+    """Frames after which a share of the environments end their training episodes, as by a time limit, and begin anew:
+    many starts, where starts differ, are soon met near what is rewarded. 0 cuts none; evaluation has whole episodes."""
+    cut_share: float = 0.5
+    """Share of the environments whose episodes are cut; their returns are not in `rollout/return`."""
     hold_probability: float = 0.0
     """Of a decision to be held for n steps, P(n) ∝ n⁻² (εz-greedy, Dabney et al. 2021); the paper's is 0."""
     hold_longest: int = 32
@@ -57,8 +62,15 @@ class ActingSettings:
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {' or '.join(map(repr, options))}.")
         check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0, hold_longest=1)
-        if not 0 <= self.hold_probability <= 1:
-            raise ValueError(f"hold_probability is {self.hold_probability}, but must lie in [0, 1].")
+        check_at_least(self, cut_after=0)
+        for name in ("cut_share", "hold_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
+
+    @property
+    def num_cut(self) -> int:
+        """Environments whose episodes are cut."""
+        return round(self.cut_share * self.num_envs) if self.cut_after else 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,6 +69,9 @@ class NetworkSettings:
     """First and last reward bin; in units of h(reward) with `reward_transform`."""
     reward_transform: bool = False
     """Squash rewards by MuZero's h too, as for Atari."""
+    target_spread: float = 0.0
+    """Standard deviation, in bins, of the Gaussian that spreads the target of a value or reward over them (HL-Gauss,
+    Farebrother et al. 2024); 0 is the two nearest bins, the paper's."""
 
     def __post_init__(self):
         if self.width < 1 or self.num_blocks < 0:
@@ -80,7 +83,7 @@ class NetworkSettings:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.picture_latent not in ("planes", "vector"):
             raise ValueError(f"picture_latent is {self.picture_latent!r}, but can be 'planes' (MuZero) or 'vector'.")
-        check_at_least(self, head_layers=0)
+        check_at_least(self, head_layers=0, target_spread=0)
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
@@ -97,11 +100,11 @@ class NetworkSettings:
 
     @property
     def value_support(self) -> Support:
-        return Support(*self.value_range, self.value_bins, self.value_transform)
+        return Support(*self.value_range, self.value_bins, self.value_transform, self.target_spread)
 
     @property
     def reward_support(self) -> Support:
-        return Support(*self.reward_range, self.reward_bins, self.reward_transform)
+        return Support(*self.reward_range, self.reward_bins, self.reward_transform, self.target_spread)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,9 @@ MuZero predicts values and rewards as categorical distributions over a fixed
 support and reads them as expectations; Sampled MuZero keeps this (Appendix A,
 51 bins). MuZero also squashes its targets by h(x) = sign(x)(√(|x|+1) − 1) + εx
 first. Sampled MuZero names ranges of plain values, so here h is a setting,
-off by default.
+off by default. So is a target that is spread over more than two bins: between two of
+them a softmax can only follow a line in steps, which hides what small differences
+of value say about actions.
 """
 
 import dataclasses
@@ -51,8 +53,20 @@ def two_hot(scalar: Float[Array, ""], low: float, high: float, bins: int) -> Flo
     return jax.nn.relu(1.0 - jnp.abs(position - jnp.arange(bins, dtype=position.dtype)))
 
 
+def gaussian_hot(scalar: Float[Array, ""], low: float, high: float, bins: int, spread: float) -> Float[Array, " M"]:
+    """The mass that N(scalar, (spread · bin width)²) has in each bin: HL-Gauss (Farebrother et al. 2024).
+
+    Bins are those of `two_hot`, each reaching half way to its neighbours; what falls outside is shared out by
+    dividing by the mass inside. The expectation is the scalar, but for a few widths from an end.
+    """
+    position = (jnp.clip(scalar, low, high) - low) * ((bins - 1) / (high - low))
+    edges = jnp.arange(bins + 1, dtype=position.dtype) - 0.5
+    below = jax.scipy.special.ndtr((edges - position) / spread)
+    return (below[1:] - below[:-1]) / (below[-1] - below[0])
+
+
 def from_two_hot(probs: Float[Array, " M"], low: float, high: float) -> Float[Array, ""]:
-    """The expectation of a categorical over evenly spaced bins: the inverse of `two_hot` on [low, high]."""
+    """The expectation of a categorical over evenly spaced bins: undoes `two_hot` on [low, high]."""
     return jnp.dot(probs, jnp.linspace(low, high, probs.shape[-1], dtype=probs.dtype))
 
 
@@ -66,6 +80,8 @@ class Support:
     """The last bin; with `transform`, in units of h(x)."""
     bins: int
     transform: bool = False
+    spread: float = 0.0
+    """Standard deviation of a target over the bins, in their widths; 0 is two-hot."""
 
     def __post_init__(self):
         if self.bins < 2:
@@ -77,10 +93,15 @@ class Support:
                 f"A support from {self.low} to {self.high} is empty: give a low end below the high end. "
                 "The paper uses -150 to 150 for values and -1 to 1 for rewards."
             )
+        if not self.spread >= 0:
+            raise ValueError(f"spread is {self.spread}, but must be at least 0, which is the paper's two-hot.")
 
     def encode(self, scalar: Float[Array, ""]) -> Float[Array, " M"]:
         """Target probabilities of a scalar in environment units."""
-        return two_hot(squash(scalar) if self.transform else scalar, self.low, self.high, self.bins)
+        scalar = squash(scalar) if self.transform else scalar
+        if self.spread == 0:
+            return two_hot(scalar, self.low, self.high, self.bins)
+        return gaussian_hot(scalar, self.low, self.high, self.bins, self.spread)
 
     def decode(self, logits: Float[Array, " M"]) -> Float[Array, ""]:
         """The scalar, in environment units, that a network's logits stand for."""
