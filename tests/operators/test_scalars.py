@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import hypothesis
@@ -45,7 +46,7 @@ def naive_gaussian_hot(x, low, high, bins, spread):
     x = min(max(x, low), high)
     edges = [low + (i - 0.5) * width for i in range(bins + 1)]
     below = [0.5 * (1 + math.erf((edge - x) / (spread * width * math.sqrt(2)))) for edge in edges]
-    return [(b - a) / (below[-1] - below[0]) for a, b in zip(below[:-1], below[1:], strict=True)]
+    return [(b - a) / (below[-1] - below[0]) for a, b in itertools.pairwise(below)]
 
 
 @hypothesis.settings(deadline=None, max_examples=50)
