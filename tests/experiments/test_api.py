@@ -41,8 +41,8 @@ def test_same_seed_gives_same_metrics_whatever_the_workers(tiny_preset, tmp_path
 
 
 def test_stopped_and_resumed_run_equals_one_that_never_stopped(tiny_preset, tmp_path, monkeypatch):
-    # An episode of this environment takes 1000 steps. Actions that are held have a state of their own.
-    once = {"run.evaluate_every": 600, "acting.hold_probability": 0.3, "learner.acts_by_target": True}
+    # An episode of this environment takes 1000 steps, where it is not cut.
+    once = {"run.evaluate_every": 600, "acting.cut_after": 70, "learner.acts_by_target": True}
     whole = quiet(SWINGUP, tmp_path / "whole", seed=1, overrides=once)
     write = training.MetricsLogger.write
 

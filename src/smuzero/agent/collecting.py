@@ -13,7 +13,6 @@ import numpy as np
 from smuzero.actions.masks import policy_mask
 from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import Decision, Remembered
-from smuzero.agent.holding import Holding, check_holds
 from smuzero.envs.pool import Pool
 from smuzero.types import Sequence
 
@@ -93,22 +92,13 @@ class Rows:
 class Collector:
     """Steps a pool with given decisions and keeps what is not yet a whole sequence."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        space: ActionSpace,
-        max_length: int,
-        memory_size: int = 0,
-        holding: Holding | None = None,
-        num_cut: int = 0,
-    ):
-        """`memory_size` is what the network remembers of an episode, in numbers; `holding` may hold actions.
+    def __init__(self, pool: Pool, space: ActionSpace, max_length: int, memory_size: int = 0, num_cut: int = 0):
+        """`memory_size` is what the network remembers of an episode, in numbers.
 
         The episodes of the first `num_cut` environments are cut short: their returns are not counted.
         """
-        self._pool, self._space, self._holding, self._num_cut = pool, space, holding, num_cut
+        self._pool, self._space, self._num_cut = pool, space, num_cut
         self._seen, legal = pool.reset()
-        check_holds(holding, legal)
         self._memory = np.zeros((pool.num_envs, memory_size), np.float32) if memory_size else None
         self.legal = policy_mask(space, legal)
         self._return = np.zeros(pool.num_envs)
@@ -124,12 +114,10 @@ class Collector:
         before, also = self._seen, {} if self.legal is None else {"legal": self.legal}
         if self._memory is not None:
             also["recurrent"] = self._memory
-        action = np.asarray(decision.action)
-        action = action if self._holding is None else self._holding.choose(action)
-        step = self._pool.step(decode_each(self._space, action))
+        step = self._pool.step(decode_each(self._space, np.asarray(decision.action)))
         self._rows.record(
             observation=before,
-            action=action,
+            action=decision.action,
             reward=step.reward,
             discount=step.discount,
             words=decision.words,
@@ -141,8 +129,6 @@ class Collector:
         self._seen, self.legal = step.observation, policy_mask(self._space, step.legal)
         if self._memory is not None:
             self._memory = np.where(step.is_last[:, None], np.float32(0.0), np.asarray(decision.memory))
-        if self._holding is not None:
-            self._holding.end(step.is_last)
 
         complete = self._rows.complete(step.is_last)
         sequences = [self._rows.cut(index, step.next_observation[index]) for index in complete]
@@ -153,10 +139,8 @@ class Collector:
 
     def state(self) -> dict[str, Any]:
         """The pool's state and every unfinished sequence."""
-        also: dict[str, Any] = {} if self._memory is None else {"memory": self._memory.copy()}
-        if self._holding is not None:
-            also["holding"] = self._holding.state()
-        return {"pool": self._pool.state(), "return": self._return.copy(), **also, **self._rows.state()}
+        memory = {} if self._memory is None else {"memory": self._memory.copy()}
+        return {"pool": self._pool.state(), "return": self._return.copy(), **memory, **self._rows.state()}
 
     def restore(self, state: dict[str, Any]) -> list[Sequence]:
         """Take a state back.
@@ -169,9 +153,6 @@ class Collector:
         self._return = state["return"].copy()
         if self._memory is not None:
             self._memory = np.where(goes_on[:, None], state["memory"], np.float32(0.0))
-        if self._holding is not None:
-            self._holding.restore(state["holding"])
-            self._holding.end(~goes_on)
         lost = []
         for index in np.flatnonzero(~goes_on).tolist():
             if self._rows.length[index]:

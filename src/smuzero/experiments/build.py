@@ -12,7 +12,6 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.holding import Holding
 from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
@@ -106,14 +105,7 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
         return play_in(env, config, recipe.space, greedy, params, episodes, seed)
 
     return Parts(
-        collector=Collector(
-            pool,
-            recipe.space,
-            config.replay.max_length,
-            network.memory_size,
-            build_holding(config, seed),
-            config.acting.num_cut,
-        ),
+        collector=Collector(pool, recipe.space, config.replay.max_length, network.memory_size, config.acting.num_cut),
         replay=Buffer(config.replay, seed, recipe.stack),
         learner=init_learner(network, config.learner, jax.random.key(seed)),
         update=build_update(config, policy, network),
@@ -122,14 +114,6 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
         ),
         evaluate=evaluate,
     )
-
-
-def build_holding(config: Config, seed: int) -> Holding | None:
-    """What holds actions; None where nothing does."""
-    acting = config.acting
-    if acting.hold_probability == 0:
-        return None
-    return Holding(acting.num_envs, acting.hold_probability, acting.hold_longest, seed)
 
 
 def build_update(config: Config, policy: Policy, network: Network) -> Update:

@@ -51,21 +51,15 @@ class ActingSettings:
     many starts, where starts differ, are soon met near what is rewarded. 0 cuts none; evaluation has whole episodes."""
     cut_share: float = 0.5
     """Share of the environments whose episodes are cut; their returns are not in `rollout/return`."""
-    hold_probability: float = 0.0
-    """Of a decision to be held for n steps, P(n) ∝ n⁻² (εz-greedy, Dabney et al. 2021); the paper's is 0."""
-    hold_longest: int = 32
-    """The most steps that one is held."""
 
     def __post_init__(self):
         known = {"head": ("categorical", "gaussian"), "structure": ("factored", "autoregressive")}
         for name, options in known.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be {' or '.join(map(repr, options))}.")
-        check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0, hold_longest=1)
-        check_at_least(self, cut_after=0)
-        for name in ("cut_share", "hold_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
+        check_at_least(self, num_envs=1, num_workers=0, action_repeat=1, bins=2, temperature=0, cut_after=0)
+        if not 0 <= self.cut_share <= 1:
+            raise ValueError(f"cut_share is {self.cut_share}, but must lie in [0, 1].")
 
     @property
     def num_cut(self) -> int:
