@@ -10,7 +10,18 @@ import pytest
 from smuzero.envs import make
 from smuzero.envs.base import Env, EnvStep, UnknownEnvironment
 from smuzero.envs.perturbed import Perturbation
-from smuzero.envs.realworld import COMBINED, KINDS, PARAMETERS, Challenges, Delay, RealWorld, Spells, challenges
+from smuzero.envs.realworld import (
+    COMBINED,
+    KINDS,
+    PARAMETERS,
+    Challenges,
+    Delay,
+    RealWorld,
+    ShownActions,
+    Spells,
+    challenges,
+)
+from smuzero.envs.registry import frame_seconds
 from smuzero.types import EnvSpec, UserError
 
 TABLE = {
@@ -217,18 +228,43 @@ def test_buffers_are_forgotten_at_an_episodes_start_unless_kept(keeps):
     assert second.reward == (8.0 if keeps else 1.0)
 
 
+def test_the_last_action_asked_for_is_shown_where_wanted():
+    env = ShownActions(RealWorld(Clock(), Challenges(action_delay=3), seed=0))
+    assert env.spec.observation_shape == (6,)
+    np.testing.assert_array_equal(env.reset(), [1, 1, 1, 1, 0, 0])
+    np.testing.assert_array_equal(env.step(np.array([0.5, -1.0])).observation, [2, 2, 2, 2, 0.5, -1.0])
+    np.testing.assert_array_equal(env.step(np.array([0.25, 0.0])).observation, [3, 3, 3, 3, 0.25, 0.0])
+    np.testing.assert_array_equal(env.reset(), [1, 1, 1, 1, 0, 0])
+
+
+def test_a_stack_shows_as_many_actions_as_observations():
+    env = make("rwrl:cartpole.swingup/easy,actions=yes,stack=4", seed=0)
+    plain = make("rwrl:cartpole.swingup/easy,stack=4", seed=0)
+    (size,) = plain.spec.observation_shape
+    assert env.spec.observation_shape == (size + 4,)
+    shown, also = env.reset().reshape(4, -1), plain.reset().reshape(4, -1)
+    for time in range(1, 8):
+        action = np.array([0.1 * time])
+        shown, also = env.step(action).observation.reshape(4, -1), plain.step(action).observation.reshape(4, -1)
+        expected = 0.1 * np.maximum(np.arange(time - 3, time + 1), 0)
+        np.testing.assert_allclose(shown[:, -1], expected, rtol=1e-6)
+        np.testing.assert_array_equal(shown[:, :-1], also)
+
+
 TASKS = ["cartpole.swingup", "walker.walk", "quadruped.walk", "humanoid.walk"]
 
 
+@pytest.mark.parametrize("options", ["", ",actions=yes,stack=2"])
 @pytest.mark.parametrize(
     ("task", "size"), [("cartpole.swingup", 5), ("walker.walk", 24), ("quadruped.walk", 78), ("humanoid.walk", 67)]
 )
-def test_every_task_goes_on_bit_for_bit_in_a_fresh_environment(task, size):
-    env, fresh = (make(f"rwrl:{task}/medium", seed=3) for _ in range(2))
-    assert env.spec.observation_shape == (size + 20,)
+def test_every_task_goes_on_bit_for_bit_in_a_fresh_environment(task, size, options):
+    env, fresh = (make(f"rwrl:{task}/medium{options}", seed=3) for _ in range(2))
+    shape = inner(env).spec.action_space.shape
+    assert env.spec.observation_shape == ((size + 20,) if not options else (2 * (size + 20 + shape[0]),))
     env.reset()
     rng = np.random.default_rng(0)
-    actions = rng.uniform(-1, 1, (40, *inner(env).spec.action_space.shape))
+    actions = rng.uniform(-1, 1, (40, *shape))
     for action in actions[:25]:
         env.step(action)
     assert fresh.restore(env.state())
@@ -285,6 +321,13 @@ def test_the_parameter_is_drawn_uniformly_for_every_episode():
     assert len(set(drawn)) == 60 and min(drawn) >= 0.5 and max(drawn) <= 2.3
     # The mean of 60 draws is within 5 standard deviations, 1.8 / √(12·60) each, of the middle.
     assert abs(np.mean(drawn) - 1.4) < 5 * 1.8 / np.sqrt(12 * 60)
+
+
+def test_a_frame_lasts_as_long_as_in_the_suite():
+    for task in TASKS:
+        assert frame_seconds(f"rwrl:{task}/hard,only=delay,actions") == frame_seconds(f"dmc:{task}")
+    with pytest.raises(UnknownEnvironment, match="rwrl: has cartpole"):
+        frame_seconds("rwrl:cartpole.swingup")
 
 
 def test_a_quadruped_starts_upright():

@@ -89,6 +89,7 @@ def test_paper_presets_are_appendix_a_and_muzero_for_atari():
     realworld = presets.compose("paper", "rwrl:x")
     assert realworld.network.lstm and realworld.network.width == 512 and realworld.learner.recall_steps == 8
     assert realworld.acting.env_options == "stack=4"
+    assert presets.compose("quick", "rwrl:x").acting.env_options == "stack=4,actions=yes"
     atari = presets.compose("paper", "atari:MsPacman")
     assert (atari.learner.discount, atari.learner.n_step, atari.learner.batch_size) == (0.997, 10, 1024)
     assert (atari.network.value_bins, atari.network.value_range) == (601, (-300.0, 300.0))

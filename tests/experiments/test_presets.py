@@ -48,7 +48,7 @@ def test_readme_lists_every_difference_of_quick_from_paper():
 
 
 def test_efficient_preset_differs_from_quick_only_where_it_says_so():
-    for env in ("dmc:walker.walk", "gym:Pendulum-v1"):
+    for env in ("dmc:walker.walk", "rwrl:walker.walk/easy", "gym:Pendulum-v1"):
         efficient, quick = presets.compose("efficient", env), presets.compose("quick", env)
         chosen = presets.PRESETS["efficient"]
         said = {*chosen.changes, *chosen.families.get(presets.family_of(env), {}), presets.DERIVED, HELD}
@@ -74,14 +74,16 @@ def test_efficient_holds_actions_for_the_same_time_in_every_task():
     for task, repeat in (("cartpole.swingup", 4), ("finger.spin", 2), ("walker.walk", 2), ("fish.upright", 1)):
         assert presets.compose("efficient", f"dmc:{task}").acting.action_repeat == repeat
     assert presets.compose("efficient", "dmc:walker.walk,stack=2").acting.action_repeat == 2
+    assert presets.compose("efficient", "rwrl:cartpole.swingup/easy").acting.action_repeat == 4
     assert presets.compose("efficient", "gym:Pendulum-v1").acting.action_repeat == 1
     given = presets.compose("efficient", "dmc:walker.walk", overrides={"acting.action_repeat": 3})
     assert given.acting.action_repeat == 3
     assert presets.compose("quick", "dmc:cartpole.swingup").acting.action_repeat == 1
 
 
-def test_efficient_updates_once_for_two_frames_of_control_and_once_for_each_elsewhere():
-    for env, repeat, updates in (("dmc:walker.walk", 2, 500), ("gym:Pendulum-v1", 1, 1000)):
+def test_efficient_updates_once_for_two_frames_of_control_four_of_realworld_and_once_for_each_elsewhere():
+    realworld = "rwrl:cartpole.swingup/easy"
+    for env, repeat, updates in (("dmc:walker.walk", 2, 500), (realworld, 4, 250), ("gym:Pendulum-v1", 1, 1000)):
         config = presets.compose("efficient", env, frames=1000)
         assert (config.acting.action_repeat, config.learner.total_updates) == (repeat, updates)
 

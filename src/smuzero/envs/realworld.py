@@ -21,7 +21,9 @@ dummies
 perturbation
     A length or a friction of the model is drawn uniformly for every episode.
 
-`only=delay`, or `only=noise+dropped`, leaves just those challenges. Tasks, numbers and
+`only=delay`, or `only=noise+dropped`, leaves just those challenges. `actions=yes` appends the
+action that was asked for last, as it was asked for: where actions act late, what is shown says
+nothing of those still on their way. Tasks, numbers and
 order are those of the suite (Dulac-Arnold et al. 2020). As there, the quadruped starts
 upright in any direction.
 
@@ -33,11 +35,12 @@ state), and delays, holds and dropouts are forgotten where an episode starts;
 import dataclasses
 from typing import Any
 
+import gymnasium
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from smuzero.envs import control
 from smuzero.envs.base import Env, EnvStep, Listed, Wrapper
-from smuzero.envs.control import load, wrap
 from smuzero.envs.options import known_name, one_of, split_options
 from smuzero.envs.perturbed import Perturbation, start_upright
 from smuzero.envs.simulator_state import random_state, set_random_state
@@ -46,7 +49,7 @@ from smuzero.envs.wrappers import stacked
 TASKS = ("cartpole.swingup", "walker.walk", "quadruped.walk", "humanoid.walk")
 # Paper: names only the domains. Here: the suite's tasks with combined challenges.
 KINDS = ("delay", "noise", "dropped", "stuck", "repetition", "dummies", "perturbation")
-OPTIONS = {"only": "", "buffers": "reset", "stack": 1}
+OPTIONS = {"only": "", "buffers": "reset", "actions": False, "stack": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,23 +110,35 @@ def challenges(domain: str, difficulty: str, kinds: tuple[str, ...] = KINDS) -> 
 def make_realworld(name: str, seed: int) -> Env:
     """Makes `domain.task/difficulty`, with options as above. Raises as `make_control` does."""
     place, options = split_options("rwrl", name, OPTIONS)
-    task, _, difficulty = known_name(
-        "rwrl", place, tuple(f"{task}/{level}" for task in TASKS for level in COMBINED)
-    ).partition("/")
+    task, difficulty = _known(place)
     one_of(f"rwrl:{name}", "buffers", options["buffers"], ("reset", "kept"))
     kinds = tuple(options["only"].split("+")) if options["only"] else KINDS
     for kind in kinds:
         one_of(f"rwrl:{name}", "only", kind, KINDS)
     domain = task.partition(".")[0]
     task_seed, own_seed = np.random.SeedSequence([seed, 1]).generate_state(2).tolist()
-    env = load(task, task_seed)
+    env = control.load(task, task_seed)
     if domain == "quadruped":
         start_upright(env.task)
     setting = challenges(domain, difficulty, kinds)
     perturbation = Perturbation(domain, env.physics.model.ptr) if setting.parameter else None
-    inner = wrap(env, f"rwrl:{name}", domain)
+    inner = control.wrap(env, f"rwrl:{name}", domain)
     made = RealWorld(inner, setting, own_seed, keeps_buffers=options["buffers"] == "kept", perturbation=perturbation)
-    return stacked(made, options["stack"])
+    return stacked(ShownActions(made) if options["actions"] else made, options["stack"])
+
+
+def frame_seconds(name: str) -> float:
+    """The seconds that one frame of `domain.task/difficulty` lasts, which are those of the control suite's task."""
+    place, _ = split_options("rwrl", name, OPTIONS)
+    return control.frame_seconds(_known(place)[0])
+
+
+def _known(place: str) -> tuple[str, str]:
+    """Task and difficulty of a place that there is. Raises UnknownEnvironment."""
+    task, _, difficulty = known_name(
+        "rwrl", place, tuple(f"{task}/{level}" for task in TASKS for level in COMBINED)
+    ).partition("/")
+    return task, difficulty
 
 
 def list_realworld() -> list[Listed]:
@@ -226,6 +241,39 @@ class RealWorld(Wrapper):
         self._held = None if state["held"] is None else np.array(state["held"])
         self._hold_left = int(state["hold_left"])
         return goes_on
+
+
+class ShownActions(Wrapper):
+    """Appends the action that was taken last to an observation `[D]`: `[D + A]`, zeros where an episode starts."""
+
+    # Paper: silent on whether past actions are observed. Here: an option, `actions`. With actions and observations
+    # both late by d steps, what comes next depends on the last 2d actions, which observations do not tell.
+
+    def __init__(self, env: Env):
+        super().__init__(env)
+        (size,), space = env.spec.observation_shape, env.spec.action_space
+        assert isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1
+        self.spec = env.spec._replace(observation_shape=(size + space.shape[0],))
+        self._last = np.zeros(space.shape, np.float32)
+
+    def reset(self) -> Float32[np.ndarray, " D"]:
+        self._last = np.zeros_like(self._last)
+        return self._shown(super().reset())
+
+    def step(self, action: Any) -> EnvStep:
+        step = super().step(action)
+        self._last = np.array(action, np.float32)
+        return step._replace(observation=self._shown(step.observation))
+
+    def _shown(self, observation: Float32[np.ndarray, " D"]) -> Float32[np.ndarray, " D2"]:
+        return np.concatenate([observation, self._last])
+
+    def state(self) -> dict[str, Any]:
+        return {"env": self.env.state(), "last": self._last.copy()}
+
+    def restore(self, state: dict[str, Any]) -> bool:
+        self._last = np.array(state["last"], np.float32)
+        return super().restore(state["env"])
 
 
 class Delay:

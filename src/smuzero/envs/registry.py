@@ -61,6 +61,7 @@ FAMILIES: dict[str, Family] = {
         "smuzero.envs.realworld:list_realworld",
         "rwrl:cartpole.swingup/easy",
         "Real-World RL suite: delays, noise, dropouts, changing bodies",
+        "smuzero.envs.realworld:frame_seconds",
     ),
     "atari": Family(
         "smuzero.envs.atari:make_atari",

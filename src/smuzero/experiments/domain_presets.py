@@ -76,7 +76,8 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
     "quick": {
         "dmc-pixels": _PIXELS,
         "cmu": {"network.picture_blocks": (0, 0, 0), "learner.batch_size": 64},
-        "rwrl": {"acting.env_options": "stack=4", "network.lstm": True},
+        # Actions act late: what is still on its way to the simulator is shown, and need not be remembered.
+        "rwrl": {"acting.env_options": "stack=4,actions=yes", "network.lstm": True},
         "atari": {
             "acting.env_options": "planes=yes,stack=4,size=64",
             "acting.num_envs": 8,

@@ -34,6 +34,9 @@ class Preset:
     defaults."""
 
 
+# The rewards of up to four frames together, and what γ = 0.99 makes of them.
+_HELD_CONTROL: dict[str, Any] = {"network.reward_range": (-4.0, 4.0), "network.value_range": (-400.0, 400.0)}
+
 PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "Appendix A exactly: 512 x 10 blocks, batch 1024, 1 million updates over 25 million frames.",
@@ -106,15 +109,18 @@ PRESETS: dict[str, Preset] = {
             "replay.priority_exponent": 0.0,
         },
         {
-            "dmc": {
-                "run.frames_per_update": 2.0,
-                # The rewards of up to four frames together, and what γ = 0.99 makes of them.
-                "network.reward_range": (-4.0, 4.0),
-                "network.value_range": (-400.0, 400.0),
+            "dmc": {**_HELD_CONTROL, "run.frames_per_update": 2.0},
+            "rwrl": {
+                **_HELD_CONTROL,
+                "run.frames_per_update": 4.0,
+                # Noise makes Q of every action differ a little, and an operator upon its own result turns that into
+                # certainty: the flattened draws keep the policy open.
+                "improvement.reference": "proposal",
+                "reanalyse.mixed_fraction": 0.5,
             },
         },
         # Frames of the suite last 10 to 40 ms: what an action does, and how far γ sees, is then much the same in all.
-        action_seconds={"dmc": 0.04},
+        action_seconds={"dmc": 0.04, "rwrl": 0.04},
         base="quick",
     ),
 }
