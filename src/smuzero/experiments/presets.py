@@ -96,11 +96,16 @@ PRESETS: dict[str, Preset] = {
             # Noise in each of six dimensions held the policy at uniform.
             "reanalyse.noise_fraction": 0.0,
             "reanalyse.mixed_fraction": 0.25,
+            # A mean spread of all states is that of the few next to a reward: where it is far, nothing would be decided.
+            "improvement.unit": "range",
+            "improvement.temperature": 1.0,
+            "search.min_value_range": 1e-3,
             "reanalyse.num_steps": None,
             "reanalyse.num_simulations": 0,
             "reanalyse.lookahead": 2,
+            # A return of stored rewards is that of all who ever played, which is far below what is learned by now.
+            "reanalyse.value_weight": 1.0,
             "learner.unroll": 3,
-            "learner.target_rate": 0.01,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
             # Latents that are read off by one linear layer, or mostly for values, tell actions apart less well.
@@ -109,10 +114,22 @@ PRESETS: dict[str, Preset] = {
             "replay.priority_exponent": 0.0,
         },
         {
-            "dmc": {**_HELD_CONTROL, "run.frames_per_update": 2.0},
+            "dmc": {
+                **_HELD_CONTROL,
+                "run.frames_per_update": 2.0,
+                # Many starts, some of them near a reward that long episodes would not find.
+                "acting.cut_after": 100,
+                "acting.cut_share": 0.25,
+            },
             "rwrl": {
                 **_HELD_CONTROL,
                 "run.frames_per_update": 4.0,
+                # As it was measured there.
+                "improvement.unit": "spread",
+                "improvement.temperature": 3.0,
+                "search.min_value_range": 1e-2,
+                "reanalyse.value_weight": 0.5,
+                "learner.target_rate": 0.01,
                 # Noise makes Q of every action differ a little, and an operator upon its own result turns that into
                 # certainty: the flattened draws keep the policy open.
                 "improvement.reference": "proposal",
