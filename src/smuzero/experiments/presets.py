@@ -96,7 +96,7 @@ PRESETS: dict[str, Preset] = {
             # Noise in each of six dimensions held the policy at uniform.
             "reanalyse.noise_fraction": 0.0,
             "reanalyse.mixed_fraction": 0.25,
-            # A mean spread of all states is that of the few next to a reward: where it is far, nothing would be decided.
+            # A mean spread of all states is that of the few next to a reward: far from it nothing would be decided.
             "improvement.unit": "range",
             "improvement.temperature": 1.0,
             "search.min_value_range": 1e-3,
