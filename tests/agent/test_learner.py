@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
-from smuzero.agent.learner import LearnerSettings, init_learner, learning_rate_schedule, make_update
+from smuzero.agent.learner import (
+    FAINTEST,
+    LearnerSettings,
+    init_learner,
+    learning_rate_schedule,
+    make_update,
+    whitened,
+)
+from smuzero.agent.losses import reconstruction_losses
 from smuzero.networks.model import NetworkSettings, make_network
 from smuzero.types import Windows
 
@@ -258,6 +266,26 @@ def test_target_network_is_a_moving_average_with_a_period_of_one():
     np.testing.assert_allclose(np.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(mu))), 0.05, rtol=1e-4)
 
 
+def test_encoding_every_observation_once_changes_no_target():
+    settings = dataclasses.replace(SETTINGS, encodes_once=True)
+    plain, _, _ = make_update(NETWORK, POLICY, SETTINGS)(make_state(), make_windows())
+    once, _, _ = make_update(NETWORK, POLICY, settings)(make_state(), make_windows())
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), once.params, plain.params)
+
+
+def test_sketches_in_units_of_their_variance_count_as_a_share_of_it():
+    rng = np.random.default_rng(0)
+    # Of four numbers one moves much, one little, one hardly and one not at all.
+    sketch = rng.normal(size=(50, 3, 4)) * np.array([0.5, 0.1, 0.005, 0.0])
+    sketch = (sketch - sketch.mean((0, 1))).astype(np.float32)
+    white, weight = whitened(jnp.asarray(sketch))
+    variance = np.square(sketch).mean((0, 1))
+    np.testing.assert_allclose(white, sketch / np.sqrt(variance + FAINTEST**2), rtol=1e-5)
+    np.testing.assert_allclose(weight, 2 / np.sum(variance / (variance + FAINTEST**2)), rtol=1e-5)
+    losses = jax.vmap(reconstruction_losses, in_axes=(0, 0, None))(jnp.zeros_like(white), white, weight)
+    np.testing.assert_allclose(jnp.mean(losses), 1.0, rtol=1e-5)
+
+
 def test_an_update_takes_over_its_states_memory_and_is_compiled_once(update):
     state, windows = make_state(), make_windows()
     after, _, _ = update(state, windows)
@@ -296,7 +324,13 @@ def test_windows_cut_for_another_unroll_are_refused(update):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("unroll", 0), ("discount", 1.5), ("target_rate", 0.0), ("max_grad_norm", -1.0)]
+    ("name", "value"),
+    [
+        ("unroll", 0),
+        ("discount", 1.5),
+        ("target_rate", 0.0),
+        ("max_grad_norm", -1.0),
+    ],
 )
 def test_impossible_settings_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=name):

@@ -38,6 +38,13 @@ def test_every_picture_of_a_batch_is_moved_by_itself():
     assert found <= set(cuts(2).values()) and len(found) > 10
 
 
+def test_the_first_pictures_alone_may_be_moved():
+    observation = np.broadcast_to(PICTURE, (6, 7, *PICTURE.shape))
+    moved = np.asarray(with_shifted_pictures(jax.random.key(0), windows(observation), 2, whole=False).observation)
+    assert moved.shape == (6, 1, *PICTURE.shape)
+    assert {row.tobytes() for row in moved[:, 0]} <= set(cuts(2).values())
+
+
 def test_vectors_cannot_be_moved():
     with pytest.raises(ValueError, match="picture_shift is 2"):
         with_shifted_pictures(jax.random.key(0), windows(np.zeros((2, 3, 5), np.float32)), 2)

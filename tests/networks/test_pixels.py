@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from smuzero.actions.distributions import FactoredCategorical
+from smuzero.networks.convolutions import InputConvolution, of_patches
 from smuzero.networks.mixed import mixed_input, split_bytes
 from smuzero.networks.model import NetworkSettings, make_network
 from smuzero.networks.pixels import PictureInput, average_pool, make_pixel_network
@@ -79,6 +81,13 @@ def test_shapes_of_parameters_are_known_without_making_any(kind):
     assert jax.tree.structure(network.shapes) == jax.tree.structure(made)
     for known, leaf in zip(jax.tree.leaves(network.shapes), jax.tree.leaves(made), strict=True):
         assert (known.shape, known.dtype) == (leaf.shape, leaf.dtype)
+
+
+def test_patches_give_what_the_convolution_gives():
+    x = jax.random.normal(jax.random.key(0), (12, 8, 3))
+    layer = InputConvolution(3, 5, size=4, stride=4, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(of_patches(x, layer.convolution.kernel[...]), layer.convolution(x), atol=1e-5)
+    np.testing.assert_allclose(layer(x), jax.nn.relu(layer.norm(layer.convolution(x))), atol=1e-5)
 
 
 def test_pooling_is_the_mean_of_the_points_that_there_are():

@@ -66,8 +66,16 @@ class LearnerSettings:
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
     reconstruction_weight: float = 0.0
     """Of having the states say what was observed (`smuzero.networks.reconstruction`); 0 is the paper's."""
+    reconstruction_unit: Literal["brightness", "variance"] = "brightness"
+    """What an error of that is measured in: as it is, or in each number's own variance over the batch, so that what is
+    small and moves counts as what is large; the loss is then the share of the variance that states do not explain."""
     picture_shift: int = 0
     """Points by which pictures are moved at random before they are learned from; 0, the paper's, moves none."""
+    shifts_targets: bool = True
+    """Targets are of moved pictures as well; else of pictures as they are, which is a seventh of the work."""
+    encodes_once: bool = False
+    """The target network encodes every observation of a window once, for all that targets are made of: less work where
+    most of them are needed by several, as with consistency and fresh searches. For latents that are one array."""
     # Paper: silent on how often the target network is refreshed. Here: as often as MuZero's.
     target_period: int = 1000
     """Updates between two refreshments of the target network (MuZero's checkpoint interval)."""
@@ -80,7 +88,12 @@ class LearnerSettings:
     def __post_init__(self):
         check_at_least(self, batch_size=1, unroll=1, n_step=1, num_bootstraps=1, recall_steps=1, picture_shift=0)
         check_at_least(self, total_updates=1, decay_updates=1, target_period=1)
-        for name, known in (("schedule", ("cosine", "exponential")), ("optimiser", ("adamw", "sgd"))):
+        choices = (
+            ("schedule", ("cosine", "exponential")),
+            ("optimiser", ("adamw", "sgd")),
+            ("reconstruction_unit", ("brightness", "variance")),
+        )
+        for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but can be {' or '.join(map(repr, known))}.")
         for name in ("discount", "target_rate"):
@@ -194,13 +207,20 @@ def refresh_target(settings: LearnerSettings, target: Params, params: Params, st
 
 
 def batch_loss(
-    network: Network, policy: Policy, settings: LearnerSettings, params: Params, windows: Windows, targets: Targets
+    network: Network,
+    policy: Policy,
+    settings: LearnerSettings,
+    params: Params,
+    windows: Windows,
+    targets: Targets,
+    sketch_weight: Float[Array, ""] | None = None,
 ) -> tuple[Float[Array, ""], tuple[Losses, Predictions]]:
     """The loss of a batch, its terms per window, and the predictions they judge."""
 
     def one(window: Windows, target: Targets) -> tuple[Losses, Predictions]:
         predictions = unroll(network, params, window.observation[0], jnp.asarray(window.action))
-        return window_losses(network, policy, predictions, target, jnp.asarray(window.words)), predictions
+        words = jnp.asarray(window.words)
+        return window_losses(network, policy, predictions, target, words, sketch_weight), predictions
 
     windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)
@@ -233,6 +253,34 @@ def sketches(network: Network, observation: Num[Array, "B S ..."]) -> Float[Arra
     return found - jnp.mean(found, axis=(0, 1), keepdims=True)
 
 
+def whitened(sketch: Float[Array, "B S size"]) -> tuple[Float[Array, "B S size"], Float[Array, ""]]:
+    """Centred sketches with each number in units of its deviation over the batch, and what their loss is to count.
+
+        y_i = x_i / √(σ_i² + ε²),   w = 2 / Σ_i σ_i² / (σ_i² + ε²)
+
+    Then w · ½ Σ (ŷ_i − y_i)² is a share of the variance: 1 in the mean where nothing is said, ŷ = 0, 0 where all is.
+    """
+    sketch = sketch / jnp.sqrt(jnp.mean(jnp.square(sketch), axis=(0, 1), keepdims=True) + FAINTEST**2)
+    return sketch, 2.0 / jnp.maximum(jnp.sum(jnp.mean(jnp.square(sketch), axis=(0, 1))), 1.0)
+
+
+FAINTEST = 0.01
+"""ε: what differs by less, of a brightness in [0, 1], counts less; a hundredth is some three levels of 255."""
+
+
+def with_latents(network: Network, params: Params, windows: Windows) -> Windows:
+    """The windows with the network's states in place of observations, for a network that is `encoded`."""
+    observation = jnp.asarray(windows.observation)
+    rows = observation.reshape(-1, *observation.shape[2:])
+    latents = jax.vmap(network.represent, in_axes=(None, 0))(params, rows)
+    return windows._replace(observation=latents.reshape(*observation.shape[:2], *latents.shape[1:]))
+
+
+def encoded(network: Network) -> Network:
+    """The network for windows whose observations are its states already."""
+    return dataclasses.replace(network, represent=lambda _, latent: latent)
+
+
 def make_update(
     network: Network,
     policy: Policy,
@@ -248,6 +296,7 @@ def make_update(
     is the network's. Windows must be cut for the settings' `unroll` and `reach`.
     """
     optimiser, schedule = make_optimiser(settings), learning_rate_schedule(settings)
+    judge = encoded(network) if settings.encodes_once else network
 
     def update(state: LearnerState, windows: Windows) -> tuple[LearnerState, dict[str, Array], Array]:
         check_windows(windows, settings)
@@ -255,20 +304,30 @@ def make_update(
         search_key, key = jax.random.split(state.key)
         if settings.picture_shift:
             shift_key, key = jax.random.split(key)
-            windows = with_shifted_pictures(shift_key, windows, settings.picture_shift)
-        seen = with_memories(network, state.target_params, windows)
+            shifted = with_shifted_pictures(shift_key, windows, settings.picture_shift, whole=settings.shifts_targets)
+            seen = shifted if settings.shifts_targets else windows
+            windows = shifted
+        else:
+            seen = windows
+        seen = with_memories(network, state.target_params, seen)
+        if settings.encodes_once:
+            seen = with_latents(network, state.target_params, seen)
         fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, seen)
         seen = seen if fresh is None else with_fresh_policy(seen, fresh)
-        targets = batch_targets(network, settings, state.target_params, seen)
+        targets = batch_targets(judge, settings, state.target_params, seen)
         if settings.reconstruction_weight:
             targets = targets._replace(sketch=sketches(network, jnp.asarray(observed)[:, : settings.unroll + 1]))
+        sketch_weight = None
+        if targets.sketch is not None and settings.reconstruction_unit == "variance":
+            sketch, sketch_weight = whitened(targets.sketch)
+            targets = targets._replace(sketch=sketch)
         windows = windows._replace(words=seen.words, visits=seen.visits)
         if fresh is not None:
             value = with_fresh_value(targets.value, jnp.asarray(windows.is_step), fresh, fresh_value_weight)
             targets = targets._replace(value=value)
 
         def loss(params: Params) -> tuple[Array, tuple[Losses, Predictions]]:
-            return batch_loss(network, policy, settings, params, windows, targets)
+            return batch_loss(network, policy, settings, params, windows, targets, sketch_weight)
 
         (total, (losses, predictions)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
         # Optax mixes integers and floats; where promotion is strict, it is meant for our own code.

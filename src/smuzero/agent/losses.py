@@ -105,13 +105,24 @@ def consistency_loss(latents: Any, target: Any, mask: Float[Array, " U"]) -> Flo
     return jnp.mean(mask * functools.reduce(jnp.add, jax.tree.leaves(jax.tree.map(distance, latents, target))))
 
 
-def reconstruction_losses(said: Float[Array, "S size"], seen: Float[Array, "S size"]) -> Float[Array, " S"]:
-    """½ Σ_i (x̂_i − x_i)² of each step: −log of a Gaussian of variance 1, up to a constant. Not the paper's."""
-    return 0.5 * jnp.sum(jnp.square(said - seen), axis=-1)
+def reconstruction_losses(
+    said: Float[Array, "S size"], seen: Float[Array, "S size"], weight: Float[Array, ""] | None = None
+) -> Float[Array, " S"]:
+    """w · ½ Σ_i (x̂_i − x_i)² of each step, with w = 1 where none is given. Not the paper's.
+
+    That is −log of a Gaussian of variance 1 / w, up to a constant.
+    """
+    half = 0.5 * jnp.sum(jnp.square(said - seen), axis=-1)
+    return half if weight is None else weight * half
 
 
 def window_losses(
-    network: Network, policy: Policy, predictions: Predictions, targets: Targets, words: UInt32[Array, "S K W"]
+    network: Network,
+    policy: Policy,
+    predictions: Predictions,
+    targets: Targets,
+    words: UInt32[Array, "S K W"],
+    sketch_weight: Float[Array, ""] | None = None,
 ) -> Losses:
     """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
@@ -137,7 +148,7 @@ def window_losses(
             if targets.sketch is None or predictions.sketch is None
             else jnp.dot(
                 scale * jnp.concatenate([jnp.ones(1), targets.latent_mask]),
-                reconstruction_losses(predictions.sketch, targets.sketch),
+                reconstruction_losses(predictions.sketch, targets.sketch, sketch_weight),
             )
         ),
     )

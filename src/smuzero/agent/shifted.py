@@ -19,13 +19,18 @@ def shifted(key: PRNGKeyArray, picture: Num[Array, "H W C"], most: int) -> Num[A
     return jax.lax.dynamic_slice(padded, (row, column, 0), picture.shape)
 
 
-def with_shifted_pictures(key: PRNGKeyArray, windows: Windows, most: int) -> Windows:
-    """The windows with every picture moved; raises ValueError where observations are no pictures."""
+def with_shifted_pictures(key: PRNGKeyArray, windows: Windows, most: int, *, whole: bool = True) -> Windows:
+    """The windows with every picture moved, or with `whole` false the first of each, which a model is unrolled from.
+
+    Raises ValueError where observations are no pictures.
+    """
     observation = jnp.asarray(windows.observation)
     if observation.ndim != 5:
         raise ValueError(
             f"picture_shift is {most}, but observations of shape {observation.shape[2:]} are no pictures: make it 0."
         )
+    if not whole:
+        observation = observation[:, :1]
     rows = observation.reshape(-1, *observation.shape[2:])
     moved = jax.vmap(shifted, in_axes=(0, 0, None))(jax.random.split(key, len(rows)), rows, most)
     return windows._replace(observation=moved.reshape(observation.shape))

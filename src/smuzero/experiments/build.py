@@ -12,7 +12,7 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
+from smuzero.agent.learner import LearnerState, Update, encoded, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Cut, Pool
@@ -120,8 +120,9 @@ def build_update(config: Config, policy: Policy, network: Network) -> Update:
     """The learner's update, with fresh searches where the settings ask for them."""
     reanalyse = None
     if config.reanalyse.share > 0:
+        searched = encoded(network) if config.learner.encodes_once else network
         reanalyse = make_reanalyse(
-            network, policy, config.reanalyse, config.search, config.improvement, model_discount(config)
+            searched, policy, config.reanalyse, config.search, config.improvement, model_discount(config)
         )
     return make_update(network, policy, config.learner, reanalyse, config.reanalyse.value_weight)
 

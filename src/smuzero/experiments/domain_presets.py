@@ -28,24 +28,37 @@ _ATARI_MODEL = {
 }
 
 _PIXELS = {
-    # Rewards of 4 frames, and a discount of 4 frames' worth; an action held so long is seen to do something.
-    "acting.env_options": "size=64,repeat=4",
+    # Rewards of 4 frames; an action held so long is seen to do something. Brightness tells what colour does.
+    "acting.env_options": "size=64,repeat=4,gray=yes",
     "acting.num_envs": 8,
     "network.picture_latent": "vector",
+    "network.picture_planes": 32,
+    "network.motion_planes": 1,
+    "network.sketch": "tents",
+    "network.head_layers": 1,
     "network.reward_range": (-4.0, 4.0),
+    "network.value_range": (-100.0, 100.0),
+    # Of 4 frames; a run is some ten thousand updates, in which the values of a longer horizon would not arrive.
     "learner.discount": 0.96,
     "learner.unroll": 3,
     "learner.n_step": 3,
+    "learner.max_grad_norm": 10.0,
+    "learner.value_weight": 0.25,
+    "replay.priority_exponent": 0.0,
     "learner.picture_shift": 2,
+    "learner.shifts_targets": False,
+    "learner.encodes_once": True,
     # Consistency alone is met soonest by latents that are all alike; that they say what is seen keeps them apart.
-    "learner.consistency_weight": 1.0,
-    "learner.reconstruction_weight": 1.0,
-    "learner.batch_size": 32,
-    "learner.learning_rate": 5e-4,
+    "learner.consistency_weight": 2.0,
+    "learner.reconstruction_weight": 3.0,
+    "learner.reconstruction_unit": "variance",
+    "learner.batch_size": 48,
+    "learner.learning_rate": 1e-3,
     "replay.max_sequences": 600,
     "replay.max_length": 50,
     "run.learn_after": 1000,
-    "run.frames_per_update": 5.0,
+    "run.frames_per_update": 7.0,
+    "run.evaluate_every": 10_000,
 }
 
 DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {

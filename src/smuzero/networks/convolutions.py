@@ -23,6 +23,18 @@ def brightness(picture: Num[Array, "H W F"]) -> Float[Array, "H W F"]:
     return picture.astype(jnp.float32) / BRIGHTEST
 
 
+MOTION_GAIN = 4.0
+"""Within a step things move by about a point: differences are small beside the pictures that they are of."""
+
+
+def motion(x: Float[Array, "H W F"], planes: int) -> Float[Array, "H W F"]:
+    """The last picture of a stack of pictures of so many planes, and what each differs by from the one before it.
+
+    How fast something moves is then in the input, and no small difference of large numbers that an encoder has to find.
+    """
+    return jnp.concatenate([x[..., -planes:], MOTION_GAIN * (x[..., planes:] - x[..., :-planes])], axis=-1)
+
+
 def convolution(planes_in: int, planes_out: int, *, size: int = 3, stride: int = 1, rngs: nnx.Rngs) -> nnx.Conv:
     """A square convolution that keeps height and width, or divides them by `stride`."""
     return nnx.Conv(planes_in, planes_out, (size, size), strides=(stride, stride), padding="SAME", rngs=rngs)
@@ -39,9 +51,23 @@ class InputConvolution(nnx.Module):
     def __init__(self, planes_in: int, planes: int, *, size: int = 3, stride: int = 1, rngs: nnx.Rngs):
         self.convolution = convolution(planes_in, planes, size=size, stride=stride, rngs=rngs)
         self.norm = plane_norm(planes, rngs=rngs)
+        self.patch = size if size == stride else 0
 
     def __call__(self, observation: Num[Array, "H W F"]) -> Float[Array, "h w C"]:
-        return jax.nn.relu(self.norm(self.convolution(observation.astype(jnp.float32))))
+        x = observation.astype(jnp.float32)
+        if self.patch and x.shape[0] % self.patch == 0 and x.shape[1] % self.patch == 0:
+            assert self.convolution.bias is not None
+            convolved = of_patches(x, self.convolution.kernel[...])
+            bias = jnp.broadcast_to(self.convolution.bias[...], convolved.shape)
+            return jax.nn.relu(self.norm(convolved + bias))
+        return jax.nn.relu(self.norm(self.convolution(x)))
+
+
+def of_patches(x: Float[Array, "H W F"], kernel: Float[Array, "s s F C"]) -> Float[Array, "h w C"]:
+    """A convolution whose stride is its size, as one product of patches with the kernel: on a CPU twice as fast."""
+    size, (height, width, planes) = kernel.shape[0], x.shape
+    patches = x.reshape(height // size, size, width // size, size, planes).transpose(0, 2, 1, 3, 4)
+    return patches.reshape(height // size, width // size, -1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 class ConvolutionalBlock(nnx.Module):

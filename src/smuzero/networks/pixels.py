@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Num
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks import towers
-from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution, brightness
+from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution, brightness, motion
 from smuzero.networks.model import Network, NetworkSettings, make_bound
 from smuzero.networks.planes import make_plane_network
 
@@ -88,14 +88,17 @@ class PictureInput(nnx.Module):
 
     def __init__(self, settings: NetworkSettings, observation_shape: tuple[int, ...], *, rngs: nnx.Rngs):
         height, width, planes_in = observation_shape
-        planes = settings.picture_planes
+        planes, self.motion_planes = settings.picture_planes, settings.motion_planes
         # Size 4 and stride 4: no point is read twice, which is what makes the largest layer cheap.
         self.patches = InputConvolution(planes_in, planes, size=4, stride=4, rngs=rngs)
         self.convolution = InputConvolution(planes, planes, stride=2, rngs=rngs)
         self.block = towers.InputBlock(halved(height, 3) * halved(width, 3) * planes, settings.width, rngs=rngs)
 
     def __call__(self, picture: Num[Array, "H W F"]) -> Float[Array, " width"]:
-        return self.block(self.convolution(self.patches(brightness(picture))))
+        seen = brightness(picture)
+        if self.motion_planes:
+            seen = motion(seen, self.motion_planes)
+        return self.block(self.convolution(self.patches(seen)))
 
 
 def tiled(numbers: Float[Array, " F"], shape: tuple[int, int]) -> Float[Array, "H W F"]:
