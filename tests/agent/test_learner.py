@@ -10,14 +10,13 @@ import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.agent.learner import (
-    FAINTEST,
     LearnerSettings,
     init_learner,
     learning_rate_schedule,
     make_update,
-    whitened,
 )
 from smuzero.agent.losses import reconstruction_losses
+from smuzero.agent.sketches import FAINTEST, whitened
 from smuzero.networks.model import NetworkSettings, make_network
 from smuzero.types import Windows
 

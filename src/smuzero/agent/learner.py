@@ -13,14 +13,16 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.compilation import compiler_options
+from smuzero.agent.encoded import encoded, with_latents
 from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
 from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_value
 from smuzero.agent.shifted import with_shifted_pictures
+from smuzero.agent.sketches import sketches, whitened
 from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
 from smuzero.networks.model import Network, Params
 from smuzero.types import Windows, check_at_least
@@ -240,45 +242,6 @@ def batch_targets(network: Network, settings: LearnerSettings, target_params: Pa
         return targets._replace(latent=latent_targets(network, target_params, window))
 
     return jax.vmap(one)(windows)
-
-
-def sketches(network: Network, observation: Num[Array, "B S ..."]) -> Float[Array, "B S size"]:
-    """What the network is to say was observed, less the batch's mean; raises ValueError where it says nothing of it.
-
-    To learn first what all pictures share would give gradients that Adam remembers for a thousand updates.
-    """
-    if network.sketch is None:
-        raise ValueError("reconstruction_weight is above 0, but the network was made without `reconstructs`.")
-    found = jax.vmap(jax.vmap(network.sketch))(observation)
-    return found - jnp.mean(found, axis=(0, 1), keepdims=True)
-
-
-def whitened(sketch: Float[Array, "B S size"]) -> tuple[Float[Array, "B S size"], Float[Array, ""]]:
-    """Centred sketches with each number in units of its deviation over the batch, and what their loss is to count.
-
-        y_i = x_i / √(σ_i² + ε²),   w = 2 / Σ_i σ_i² / (σ_i² + ε²)
-
-    Then w · ½ Σ (ŷ_i − y_i)² is a share of the variance: 1 in the mean where nothing is said, ŷ = 0, 0 where all is.
-    """
-    sketch = sketch / jnp.sqrt(jnp.mean(jnp.square(sketch), axis=(0, 1), keepdims=True) + FAINTEST**2)
-    return sketch, 2.0 / jnp.maximum(jnp.sum(jnp.mean(jnp.square(sketch), axis=(0, 1))), 1.0)
-
-
-FAINTEST = 0.01
-"""ε: what differs by less, of a brightness in [0, 1], counts less; a hundredth is some three levels of 255."""
-
-
-def with_latents(network: Network, params: Params, windows: Windows) -> Windows:
-    """The windows with the network's states in place of observations, for a network that is `encoded`."""
-    observation = jnp.asarray(windows.observation)
-    rows = observation.reshape(-1, *observation.shape[2:])
-    latents = jax.vmap(network.represent, in_axes=(None, 0))(params, rows)
-    return windows._replace(observation=latents.reshape(*observation.shape[:2], *latents.shape[1:]))
-
-
-def encoded(network: Network) -> Network:
-    """The network for windows whose observations are its states already."""
-    return dataclasses.replace(network, represent=lambda _, latent: latent)
 
 
 def make_update(

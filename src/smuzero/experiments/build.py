@@ -12,7 +12,8 @@ from smuzero.actions.distributions import Policy, make_policy
 from smuzero.agent.acting import Act, evaluation_settings, make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerState, Update, encoded, init_learner, learner_shapes, make_update
+from smuzero.agent.encoded import encoded
+from smuzero.agent.learner import LearnerState, Update, init_learner, learner_shapes, make_update
 from smuzero.agent.reanalyse import make_reanalyse
 from smuzero.envs import boards, make_pool
 from smuzero.envs.pool import Cut, Pool
