@@ -265,14 +265,11 @@ def make_update(
         check_windows(windows, settings)
         observed = windows.observation
         search_key, key = jax.random.split(state.key)
+        unmoved = windows
         if settings.picture_shift:
             shift_key, key = jax.random.split(key)
-            shifted = with_shifted_pictures(shift_key, windows, settings.picture_shift, whole=settings.shifts_targets)
-            seen = shifted if settings.shifts_targets else windows
-            windows = shifted
-        else:
-            seen = windows
-        seen = with_memories(network, state.target_params, seen)
+            windows = with_shifted_pictures(shift_key, windows, settings.picture_shift, whole=settings.shifts_targets)
+        seen = with_memories(network, state.target_params, windows if settings.shifts_targets else unmoved)
         if settings.encodes_once:
             seen = with_latents(network, state.target_params, seen)
         fresh = None if reanalyse is None else reanalyse(state.target_params, search_key, seen)
