@@ -216,6 +216,12 @@ def test_action_without_an_estimate_is_left_out_and_nan_is_not_hidden(name):
     np.testing.assert_array_equal(improve_jit(OPERATORS[name], jnp.full(3, -jnp.inf), jnp.zeros(3)), 0.0)
 
 
+def test_a_program_compiled_for_one_operator_is_never_run_for_another():
+    kinds = {type(operator): jax.tree.structure(operator) for operator in OPERATORS.values()}
+    for kind, structure in kinds.items():
+        assert [other for other in kinds if kinds[other] == structure] == [kind]
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_batch_gives_what_its_states_give(name):
     pi, q = zip(*(random_state(seed) for seed in range(6)), strict=True)

@@ -33,8 +33,18 @@ from smuzero.operators.roots import reciprocal_root
 Scalar = int | float | Float[Array, ""]
 
 
+@dataclasses.dataclass(frozen=True)
 class Operator(abc.ABC):
     """One f(s, a, Z). Fields may be traced: an operator is a pytree."""
+
+    def __init_subclass__(cls) -> None:
+        # Not `register_dataclass`: in jaxlib 0.10 trees of two such classes compare equal if their fields do, whatever
+        # the classes, and `jit` then may run the program it compiled for one operator when given another.
+        def children(operator: "Operator") -> tuple[list[tuple[object, object]], None]:
+            names = [field.name for field in dataclasses.fields(operator)]
+            return [(jax.tree_util.GetAttrKey(name), getattr(operator, name)) for name in names], None
+
+        jax.tree_util.register_pytree_with_keys(cls, children, lambda _, values: cls(*values))
 
     def entry(self, log_prior: Float[Array, " K"], q: Float[Array, " K"]) -> Float[Array, " K"]:
         """What stands for Q in `log_f`: Q − max_b Q, unless the operator says otherwise; Z takes the shift up."""
@@ -51,7 +61,6 @@ class Operator(abc.ABC):
         return jax.nn.logsumexp(log_measure + self.log_f(log_pi, x, 0.0))
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PolicyGradient(Operator):
     """f = π Q / Z (Ghosh et al. 2020, who assume positive returns)."""
@@ -72,7 +81,6 @@ class PolicyGradient(Operator):
         return log_pi + jnp.log(x) - z
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PPO(Operator):
     """f = exp(Q/τ) / Z: the only one without π."""
@@ -84,7 +92,6 @@ class PPO(Operator):
         return x / self.temperature - z
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MPO(Operator):
     """f = π exp(Q/τ) / Z."""
@@ -96,7 +103,6 @@ class MPO(Operator):
         return log_pi + x / self.temperature - z
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class AWR(Operator):
     """f = π exp(A/τ) / Z with A = Q − V.
@@ -123,7 +129,6 @@ class AWR(Operator):
         return log_pi + x / self.temperature - z
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MuZero(Operator):
     """f = λ_N π / (Z − Q), what the visits of MuZero's search tend to (Appendix F).
