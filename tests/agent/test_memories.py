@@ -11,7 +11,8 @@ from smuzero.actions.spaces import from_gymnasium
 from smuzero.agent.acting import make_act
 from smuzero.agent.agent import Agent
 from smuzero.agent.collecting import Collector
-from smuzero.agent.learner import LearnerSettings, init_learner, make_update
+from smuzero.agent.learner import init_learner, make_update
+from smuzero.agent.learner_settings import LearnerSettings
 from smuzero.agent.memories import with_memories
 from smuzero.envs import make_pool
 from smuzero.evaluation.episodes import play_episodes

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from smuzero.agent.acting import search_model
+from smuzero.agent.batches import batch_targets
 from smuzero.agent.improvement import ImprovementSettings, improved_policy
-from smuzero.agent.learner import batch_targets, make_update
+from smuzero.agent.learner import make_update
 from smuzero.agent.reanalyse import ReanalyseSettings, make_reanalyse, with_fresh_policy
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings

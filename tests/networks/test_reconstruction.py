@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.convolutions import motion
@@ -62,9 +61,8 @@ def test_a_picture_in_motion_is_its_last_one_and_enlarged_differences():
     np.testing.assert_allclose(sketch(jnp.asarray(picture), kind="tents", motion_planes=2), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("num_hidden", [0, 1])
-def test_a_latent_says_nothing_at_first_and_only_where_asked_to(num_hidden):
-    settings = NetworkSettings(width=4, num_blocks=1, sketch_layers=num_hidden)
+def test_a_latent_says_nothing_at_first_and_only_where_asked_to():
+    settings = NetworkSettings(width=4, num_blocks=1)
     network = make_network(settings, (8, 12, 3), POLICY, reconstructs=True)
     assert network.reconstruct is not None and network.sketch is not None
     params = network.init(jax.random.key(0))

@@ -122,7 +122,6 @@ def window_losses(
     predictions: Predictions,
     targets: Targets,
     words: UInt32[Array, "S K W"],
-    sketch_weight: Float[Array, ""] | None = None,
 ) -> Losses:
     """The terms of one window of S = U + 1 steps: the root's loss plus the mean over U, masked steps as 0."""
     num_unroll = targets.reward.shape[0]
@@ -148,7 +147,7 @@ def window_losses(
             if targets.sketch is None or predictions.sketch is None
             else jnp.dot(
                 scale * jnp.concatenate([jnp.ones(1), targets.latent_mask]),
-                reconstruction_losses(predictions.sketch, targets.sketch, sketch_weight),
+                reconstruction_losses(predictions.sketch, targets.sketch, targets.sketch_weight),
             )
         ),
     )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from smuzero.agent.targets import Targets
 from smuzero.networks.model import Network
 
 FAINTEST = 0.01
@@ -33,3 +34,12 @@ def whitened(sketch: Float[Array, "B S size"]) -> tuple[Float[Array, "B S size"]
     """
     sketch = sketch / jnp.sqrt(jnp.mean(jnp.square(sketch), axis=(0, 1), keepdims=True) + FAINTEST**2)
     return sketch, 2.0 / jnp.maximum(jnp.sum(jnp.mean(jnp.square(sketch), axis=(0, 1))), 1.0)
+
+
+def with_sketches(network: Network, targets: Targets, observation: Num[Array, "B S ..."], unit: str) -> Targets:
+    """A batch's targets with its sketches, in the unit of `learner.reconstruction_unit`."""
+    sketch = sketches(network, observation)
+    if unit == "brightness":
+        return targets._replace(sketch=sketch, sketch_weight=jnp.ones(sketch.shape[0]))
+    sketch, weight = whitened(sketch)
+    return targets._replace(sketch=sketch, sketch_weight=jnp.broadcast_to(weight, sketch.shape[:1]))

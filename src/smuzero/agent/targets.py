@@ -36,6 +36,8 @@ class Targets(NamedTuple):
     """Pytree of `[U, ...]`: the target network's states for the observations after each action; None if not used."""
     sketch: Float[Array, "U+1 size"] | None = None
     """What was observed at each step, as the network is to say it; None if not used."""
+    sketch_weight: Float[Array, ""] | None = None
+    """What an error of the sketch counts."""
 
 
 def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " S"]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from smuzero.agent.improvement import ImprovementSettings
-from smuzero.agent.learner import LearnerSettings
+from smuzero.agent.learner_settings import LearnerSettings
 from smuzero.agent.reanalyse import ReanalyseSettings
 from smuzero.agent.selfplay import SelfPlaySettings
 from smuzero.networks.model import NetworkSettings

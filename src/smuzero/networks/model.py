@@ -53,9 +53,6 @@ class NetworkSettings:
     sketch: Literal["blocks", "tents"] = "blocks"
     """What of a picture `learner.reconstruction_weight` has latents say: means of blocks of 4x4 points, or as many
     means that overlap, in which what moves within a block shows as well."""
-    sketch_layers: int = 0
-    """Hidden layers, four times as wide as a latent, between it and the sketch that it says: with none a latent can
-    only be a sum of pictures."""
     motion_planes: int = 0
     """Planes of one picture (1 if gray, 3 in colour) where a picture that becomes a vector is seen, and sketched, as
     the last of its stack and what each differs by from the one before; 0 shows all as they are."""
@@ -92,7 +89,7 @@ class NetworkSettings:
             raise ValueError(f"picture_blocks is {self.picture_blocks}, but blocks are at least 0.")
         if self.picture_latent not in ("planes", "vector"):
             raise ValueError(f"picture_latent is {self.picture_latent!r}, but can be 'planes' (MuZero) or 'vector'.")
-        check_at_least(self, head_layers=0, target_spread=0, motion_planes=0, sketch_layers=0)
+        check_at_least(self, head_layers=0, target_spread=0, motion_planes=0)
         if self.sketch not in ("blocks", "tents"):
             raise ValueError(f"sketch is {self.sketch!r}, but can be 'blocks' or 'tents'.")
         if self.latent not in ("minmax", "layernorm"):
@@ -243,7 +240,7 @@ def make_network(
         }
         if reconstructs:
             drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
-            modules["reconstruct"] = Reconstruction(settings.width, drawn.size, settings.sketch_layers, rngs=rngs)
+            modules["reconstruct"] = Reconstruction(settings.width, drawn.size, rngs=rngs)
         return modules
 
     init, module, shapes = split_once(build)

@@ -6,10 +6,8 @@ at every point of every picture; that the unrolled latents are asked for it too 
 what moves worth knowing. Nothing but the loss reads it (`learner.reconstruction_weight`).
 """
 
-import itertools
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -54,20 +52,11 @@ def tents(number: int) -> Float32[np.ndarray, "number points"]:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-HIDDEN = 4
-"""A hidden layer's width, in widths of a latent."""
-
-
 class Reconstruction(nnx.Module):
     """Latent -> sketch; it starts at zero, as `heads.Head` does."""
 
-    def __init__(self, width: int, size: int, num_hidden: int = 0, *, rngs: nnx.Rngs):
-        sizes = [width, *([HIDDEN * width] * num_hidden)]
-        self.hidden = nnx.List([nnx.Linear(*pair, rngs=rngs) for pair in itertools.pairwise(sizes)])
-        self.linear = nnx.Linear(sizes[-1], size, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+    def __init__(self, width: int, size: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(width, size, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def __call__(self, latent: Float[Array, " width"]) -> Float[Array, " size"]:
-        x = latent
-        for layer in self.hidden:
-            x = jax.nn.relu(layer(x))
-        return self.linear(x)
+        return self.linear(latent)

@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from smuzero.agent.collecting import Collects
-from smuzero.agent.learner import LearnerSettings, LearnerState, Update, acting_params
+from smuzero.agent.learner import LearnerState, Update, acting_params
+from smuzero.agent.learner_settings import LearnerSettings
 from smuzero.replay.buffer import Buffer
 from smuzero.types import UserError, check_at_least
 
