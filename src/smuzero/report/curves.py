@@ -8,28 +8,36 @@ from typing import Any
 import numpy as np
 
 from smuzero.envs.base import MissingExtra
+from smuzero.report.published import Score
 from smuzero.runtime import durable, run_folder
 from smuzero.runtime.metrics import read_metrics
 from smuzero.types import UserError
 
 FORMATS = ("png", "svg", "pdf")
+MARKERS = "xsD^v<>P*hp"
 
 
-def draw_curves(folders: Sequence[Path], out: Path, *, metric: str = "eval/return_mean") -> None:
+def draw_curves(
+    folders: Sequence[Path], out: Path, *, metric: str = "eval/return_mean", scores: Sequence[Score] = ()
+) -> None:
     """Draws `metric` of each run folder as one line into `out`, whose ending names the format.
 
     An existing file is replaced. Where a metric has its spread beside it
-    (`eval/return_std`), a band shows it. Raises UserError for what cannot be drawn.
+    (`eval/return_std`), a band shows it. Published scores of the runs' environments
+    are points, an agent each. Raises UserError for what cannot be drawn.
     """
     _format(out)  # before anything is drawn
-    figure = new_figure()
+    figure = new_figure((10.0, 5.0) if scores else (7.0, 4.5))
     axes = figure.subplots()
-    for folder in folders:
-        _draw_run(axes, folder, metric)
+    last = max([_draw_run(axes, folder, metric) for folder in folders], default=0)
+    _draw_scores(axes, {run_folder.open_run(folder).config().get("env_name") for folder in folders}, last, scores)
     axes.set_xlabel("environment frames")
     axes.set_ylabel(metric)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    if scores:
+        axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    else:
+        axes.legend(fontsize="small")
     save(figure, out)
 
 
@@ -39,7 +47,8 @@ def label_of(folder: Path) -> str:
     return f"{recorded.get('env_name')}, {recorded.get('preset')}, seed {recorded.get('seed')}"
 
 
-def _draw_run(axes: Any, folder: Path, metric: str) -> None:
+def _draw_run(axes: Any, folder: Path, metric: str) -> int:
+    """One run's line; the frames at which it ends."""
     label, curves = label_of(folder), read_metrics(folder)
     if metric not in curves:
         written = ", ".join(sorted(curves)) or "nothing yet"
@@ -49,6 +58,15 @@ def _draw_run(axes: Any, folder: Path, metric: str) -> None:
     spread = curves.get(metric.replace("_mean", "_std")) if metric.endswith("_mean") else None
     if spread is not None and np.array_equal(spread[0], frames):
         axes.fill_between(frames, values - spread[1], values + spread[1], color=line.get_color(), alpha=0.15, lw=0)
+    return int(frames[-1])
+
+
+def _draw_scores(axes: Any, envs: set[Any], last: int, scores: Sequence[Score]) -> None:
+    """A marker for every agent, at each of its published budgets that the runs reach, and a little more."""
+    shown = [score for score in scores if score.env in envs and score.frames <= 1.05 * last]
+    for number, agent in enumerate(dict.fromkeys(score.agent for score in shown)):
+        points = [(score.frames, score.return_mean) for score in shown if score.agent == agent]
+        axes.plot(*zip(*points, strict=True), MARKERS[number % len(MARKERS)], markersize=5, alpha=0.7, label=agent)
 
 
 def new_figure(size: tuple[float, float] = (7.0, 4.5)) -> Any:
