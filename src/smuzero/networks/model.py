@@ -43,6 +43,9 @@ class NetworkSettings:
     """Residual blocks of two layers, in the representation and again in the dynamics."""
     lstm: bool = False
     """An LSTM between the input block and the tower, for what one observation does not show (Real-World RL)."""
+    lstm_skip: bool = False
+    """Add what the LSTM says to what the input block does, in place of replacing it: an observation is then seen as
+    well before the LSTM has learned as without one. Off in the paper."""
     picture_blocks: tuple[int, int, int] = (2, 3, 3)
     """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
     picture_latent: Literal["planes", "vector"] = "planes"
@@ -228,7 +231,7 @@ def make_network(
     def represented(rngs: nnx.Rngs) -> dict[str, nnx.Module]:
         if not settings.lstm:
             return {"represent": Representation(settings, make_input(rngs), rngs=rngs)}
-        memory = recurrent.Memory(make_input(rngs), settings.width, rngs=rngs)
+        memory = recurrent.Memory(make_input(rngs), settings.width, skip=settings.lstm_skip, rngs=rngs)
         return {"recall": memory, "represent": Representation(settings, recurrent.Recollection(), rngs=rngs)}
 
     def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:

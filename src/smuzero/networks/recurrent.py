@@ -10,26 +10,35 @@ observations. A memory is one vector, the LSTM's cell state and its output; it i
 where an episode starts.
 
 Paper: silent on the LSTM's size. Here: as many units as the tower is wide.
+Paper: silent on its biases. Here: 1 at the forget gate and 0 elsewhere, as Haiku's (the paper's library): with 0, half
+of what is remembered would be gone at every step before any learning.
 """
 
 from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Num, PRNGKeyArray
+
+
+def remembering(key: PRNGKeyArray, shape: tuple[int], dtype: Any = jnp.float32) -> Float[Array, " gates"]:
+    """First biases of the input, forget, cell and output gates, one after the other."""
+    return jnp.zeros((4, shape[0] // 4), dtype).at[1].set(1.0).reshape(-1)
 
 
 class Memory(nnx.Module):
-    """What embeds an observation, then the LSTM."""
+    """What embeds an observation, then the LSTM; with `skip` its output is added to the embedding."""
 
-    def __init__(self, embed: nnx.Module, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, embed: nnx.Module, width: int, *, skip: bool = False, rngs: nnx.Rngs):
         self.embed: Any = embed
-        self.cell = nnx.OptimizedLSTMCell(width, width, rngs=rngs)
+        self.skip = skip
+        self.cell = nnx.OptimizedLSTMCell(width, width, bias_init=remembering, rngs=rngs)
 
     def __call__(self, memory: Float[Array, " m"], observation: Num[Array, "..."]) -> Float[Array, " m"]:
         cell, output = jnp.split(memory, 2)
-        (cell, output), _ = self.cell((cell, output), self.embed(observation))
-        return jnp.concatenate([cell, output])
+        embedded = self.embed(observation)
+        (cell, output), _ = self.cell((cell, output), embedded)
+        return jnp.concatenate([cell, output + embedded if self.skip else output])
 
 
 class Recollection(nnx.Module):
