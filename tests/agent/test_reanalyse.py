@@ -21,8 +21,8 @@ ACTING = SearchSettings(num_samples=K, num_simulations=5)
 MPO = ImprovementSettings("mpo", temperature=0.5)
 
 
-def settings(share, num_samples=6, value_weight=0.25):
-    return ReanalyseSettings(share, num_samples=num_samples, num_simulations=3, value_weight=value_weight)
+def settings(share, num_samples=6, **changes):
+    return ReanalyseSettings(share, num_samples=num_samples, num_simulations=3, value_weight=0.25, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,14 @@ def params():
     return make_state().target_params
 
 
-def fresh_of(params, share, num_samples=6):
-    reanalyse = make_reanalyse(NETWORK, POLICY, settings(share, num_samples), ACTING, MPO, GAMMA)
+def fresh_of(params, share, num_samples=6, **changes):
+    reanalyse = make_reanalyse(NETWORK, POLICY, settings(share, num_samples, **changes), ACTING, MPO, GAMMA)
     return reanalyse(params, jax.random.key(5), make_windows())
 
 
-def test_a_fresh_search_is_the_search_of_the_stored_observations(params):
-    fresh, windows = fresh_of(params, 1.0), make_windows()
+@pytest.mark.parametrize("value_of", ["improved", "policy"])
+def test_a_fresh_search_is_the_search_of_the_stored_observations(params, value_of):
+    fresh, windows = fresh_of(params, 1.0, value_of=value_of), make_windows()
     own = SearchSettings(num_samples=6, num_simulations=3, noise_fraction=0.0)
     rows = jnp.asarray(windows.observation[:, : U + 1].reshape(B * (U + 1), -1))
     root = jax.vmap(NETWORK.represent, in_axes=(None, 0))(params, rows)
@@ -44,8 +45,10 @@ def test_a_fresh_search_is_the_search_of_the_stored_observations(params):
     probs = improved_policy(found, MPO, own)
     np.testing.assert_array_equal(fresh.words.reshape(found.words.shape), found.words)
     np.testing.assert_allclose(fresh.probs.reshape(probs.shape), probs, atol=1e-6)
-    rows = zip(*map(np.asarray, (probs, found.q, found.count)), strict=True)
-    expected = [np.dot(p[c > 0], q[c > 0]) for p, q, c in rows]
+    ratio = found.count / 6 * jnp.exp(found.log_pi - found.log_beta)  # (β̂/β) π
+    weights = probs if value_of == "improved" else jnp.where(jnp.isfinite(found.q), ratio, 0.0)
+    rows = zip(*map(np.asarray, (weights, found.q, found.count)), strict=True)
+    expected = [np.dot(w[c > 0], np.nan_to_num(q[c > 0], neginf=0.0)) / w[c > 0].sum() for w, q, c in rows]
     np.testing.assert_allclose(fresh.value.ravel(), expected, rtol=1e-4)
 
 
@@ -66,6 +69,11 @@ def test_only_the_share_is_replaced_and_slots_are_made_to_fit(params, num_sample
     np.testing.assert_array_equal(mixed.words[1:, :, :K], windows.words[1:])
     np.testing.assert_array_equal(mixed.visits[1:, :, :K], windows.visits[1:])
     np.testing.assert_array_equal(mixed.visits[1:, :, K:], 0)
+
+
+def test_another_value_than_the_two_there_are_is_refused():
+    with pytest.raises(Exception, match="value_of"):
+        dataclasses.replace(ReanalyseSettings(), value_of="both")
 
 
 def test_an_update_learns_from_fresh_targets_and_ranks_them_by_its_own_error():

@@ -98,6 +98,13 @@ def improved_policy(found: SearchResult, settings: ImprovementSettings, search: 
     return jax.vmap(improve)(log_pi, found.log_beta, found.count, q, value)
 
 
+def present_policy(found: SearchResult) -> Float[Array, "B K"]:
+    """(β̂/β) π over each root's slots that have an estimate of Q, normalised: Σ p Q tends to that of π as K grows."""
+    has_q = (found.count > 0) & jnp.isfinite(found.q)
+    log_weight = found.log_pi + jax.vmap(sampled.log_ratio)(found.log_beta, found.count)
+    return jax.nn.softmax(jnp.where(has_q, log_weight, -jnp.inf), axis=-1, where=has_q)
+
+
 def q_spread(found: SearchResult, reference: str = "policy") -> Float[Array, " B"]:
     """Standard deviation of Q over each root's actions, in units of value: under π̂_β, or as they were drawn."""
     has_q = (found.count > 0) & jnp.isfinite(found.q)

@@ -10,7 +10,7 @@ Schrittwieser et al. 2020 and 2021; Sampled MuZero uses none of it (share 0).
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.acting import search_model
-from smuzero.agent.improvement import ImprovementSettings, improved_policy
+from smuzero.agent.improvement import ImprovementSettings, improved_policy, present_policy
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
@@ -46,13 +46,18 @@ class ReanalyseSettings:
     noise_fraction: float = 0.0
     """Share of noise in its root's π and β."""
     value_weight: float = 0.0
-    """Share of Σ_a Iπ(a) Q(a), what the fresh search expects of the improved policy, in the value target of its
-    step; the n-step return has the rest. Unlike that return, it is not of the policy that once played."""
+    """Share of what the fresh search expects of its step, Σ_a p(a) Q(a), in the value target; the n-step return has the
+    rest. Unlike that return, it is not of the policy that once played."""
+    value_of: Literal["improved", "policy"] = "improved"
+    """Whose p that is: "improved" is Iπ, which prefers what errors make look best, and bootstraps add that up; "policy"
+    is π itself, which improves from update to update."""
 
     def __post_init__(self):
         for name in ("share", "noise_fraction", "value_weight", "mixed_fraction"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must lie in [0, 1].")
+        if self.value_of not in ("improved", "policy"):
+            raise ValueError(f"value_of is {self.value_of!r}, but can be 'improved' or 'policy'.")
         check_at_least(self, num_steps=1, num_samples=1, num_simulations=0, lookahead=1)
 
     def num_searches(self, batch_size: int, unroll: int) -> int:
@@ -104,8 +109,9 @@ def make_reanalyse(
             legal = masks.reshape(num_windows * num_steps, masks.shape[-1])
         found = search(key, root, search_model(network, policy, params, discount), fresh_search, legal=legal)
         probs = improved_policy(found, improvement, fresh_search)
+        valued = probs if settings.value_of == "improved" else present_policy(found)
         # Q is -inf where there is no estimate, and such an action has probability 0.
-        value = jnp.sum(probs * jnp.where(probs > 0, found.q, 0.0), axis=-1)
+        value = jnp.sum(valued * jnp.where(valued > 0, found.q, 0.0), axis=-1)
         fresh = Fresh(found.words, probs, value)
         return jax.tree.map(lambda x: x.reshape(num_windows, num_steps, *x.shape[1:]), fresh)
 
