@@ -44,8 +44,8 @@ class NetworkSettings:
     lstm: bool = False
     """An LSTM between the input block and the tower, for what one observation does not show (Real-World RL)."""
     lstm_skip: bool = False
-    """Add what the LSTM says to what the input block does, in place of replacing it, and by weights that start at 0: an
-    observation is then seen as well before the LSTM has learned as without one. Off in the paper."""
+    """Add what the LSTM says to what the input block does, in place of replacing it: an observation is then seen as
+    well before the LSTM has learned as without one. Off in the paper."""
     picture_blocks: tuple[int, int, int] = (2, 3, 3)
     """Residual blocks between the layers that scale a picture down (MuZero's, for Atari)."""
     picture_latent: Literal["planes", "vector"] = "planes"

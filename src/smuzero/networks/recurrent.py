@@ -27,24 +27,18 @@ def remembering(key: PRNGKeyArray, shape: tuple[int], dtype: Any = jnp.float32) 
 
 
 class Memory(nnx.Module):
-    """What embeds an observation, then the LSTM.
-
-    With `skip` its output y is added to the embedding e in place of replacing it, as e + α y with weights α that start
-    at 0: before it has learned, an observation is seen as well as without an LSTM. What is remembered is that sum.
-    """
+    """What embeds an observation, then the LSTM; with `skip` its output is added to the embedding."""
 
     def __init__(self, embed: nnx.Module, width: int, *, skip: bool = False, rngs: nnx.Rngs):
         self.embed: Any = embed
-        self.scale = nnx.Param(jnp.zeros(width)) if skip else None
+        self.skip = skip
         self.cell = nnx.OptimizedLSTMCell(width, width, bias_init=remembering, rngs=rngs)
 
     def __call__(self, memory: Float[Array, " m"], observation: Num[Array, "..."]) -> Float[Array, " m"]:
         cell, output = jnp.split(memory, 2)
         embedded = self.embed(observation)
         (cell, output), _ = self.cell((cell, output), embedded)
-        if self.scale is not None:
-            output = embedded + self.scale[...] * output
-        return jnp.concatenate([cell, output])
+        return jnp.concatenate([cell, output + embedded if self.skip else output])
 
 
 class Recollection(nnx.Module):
