@@ -124,12 +124,12 @@ PRESETS: dict[str, Preset] = {
             "rwrl": {
                 **_HELD_CONTROL,
                 "run.frames_per_update": 4.0,
+                # What is observed is learned from before the LSTM has learned anything.
+                "network.lstm_skip": True,
                 # As it was measured there.
                 "improvement.unit": "spread",
                 "improvement.temperature": 3.0,
                 "search.min_value_range": 1e-2,
-                "reanalyse.value_weight": 0.5,
-                "learner.target_rate": 0.01,
                 # Noise makes Q of every action differ a little, and an operator upon its own result turns that into
                 # certainty: the flattened draws keep the policy open.
                 "improvement.reference": "proposal",
