@@ -43,6 +43,13 @@ def test_a_run_is_trained_stopped_resumed_evaluated_and_drawn(tiny_preset, tmp_p
 
     assert main(["report", str(folder), "--out", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+    published = tmp_path / "published.csv"
+    published.write_text("env,agent,frames,return_mean\ngym:CartPole-v1,Other,300,123\n")
+    beside = ["--out", str(picture), "--table", "--every", "300", "--published", str(published)]
+    assert main(["report", str(folder), *beside]) == 0
+    table = capsys.readouterr().out
+    assert f"| gym:CartPole-v1 | tiny, seed 0 | {result['return_mean']:.0f} |" in table
+    assert "| gym:CartPole-v1 | Other, published | 123 |" in table
 
 
 def test_sigterm_ends_with_143(tiny_preset, tmp_path, monkeypatch, capsys):

@@ -79,6 +79,8 @@ MISTAKES = {
     "no run to resume": (["resume", "nowhere"], "is no run folder"),
     "no run to evaluate": (["evaluate", "occupied"], "is no run folder"),
     "no run to report": (["report"], "at least one run folder"),
+    "no column of a table": (["report", "occupied", "--every", "0"], "every is 0"),
+    "scores of another metric": (["report", "occupied", "--metric", "x", "--published", "p.csv"], "are returns"),
     "unknown part": (["bench", "nonsense"], "nonsense"),
     "sizes of another part": (["bench", "learner", "--dims", "1"], "belong to `smuzero bench search`"),
     "no network": (["bench", "search", "--networks", "128"], "WIDTHxBLOCKS"),

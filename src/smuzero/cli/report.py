@@ -43,6 +43,10 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("Give at least one run folder: smuzero report runs/swingup --out curve.png")
     if given.every < 1:
         raise UserError(f"every is {given.every}, but a column of the table stands for at least 1 frame.")
+    if given.published is not None and given.metric != Report.metric:
+        raise UserError(
+            f"Published scores are returns, and cannot be held against {given.metric}: leave one of them out."
+        )
     scores = [] if given.published is None else read_scores(given.published)
     draw_curves(given.folders, given.out, metric=given.metric, scores=scores)
     if given.table:
