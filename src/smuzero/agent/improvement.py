@@ -10,7 +10,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from smuzero.operators import sampled
 from smuzero.search.plan import SearchResult, corrected_visits
@@ -100,19 +100,24 @@ def improved_policy(found: SearchResult, settings: ImprovementSettings, search: 
 
 def present_policy(found: SearchResult) -> Float[Array, "B K"]:
     """(β̂/β) π over each root's slots that have an estimate of Q, normalised: Σ p Q tends to that of π as K grows."""
-    has_q = (found.count > 0) & jnp.isfinite(found.q)
+    has_q = _has_q(found)
     log_weight = found.log_pi + jax.vmap(sampled.log_ratio)(found.log_beta, found.count)
     return jax.nn.softmax(jnp.where(has_q, log_weight, -jnp.inf), axis=-1, where=has_q)
 
 
 def q_spread(found: SearchResult, reference: str = "policy") -> Float[Array, " B"]:
     """Standard deviation of Q over each root's actions, in units of value: under π̂_β, or as they were drawn."""
-    has_q = (found.count > 0) & jnp.isfinite(found.q)
+    has_q = _has_q(found)
     weight = jnp.where(has_q, found.prior if reference == "policy" else found.count.astype(jnp.float32), 0.0)
     weight = weight / jnp.maximum(jnp.sum(weight, axis=-1, keepdims=True), jnp.finfo(jnp.float32).tiny)
     q = jnp.where(has_q, found.q, 0.0)
     mean = jnp.sum(weight * q, axis=-1, keepdims=True)
     return jnp.sqrt(jnp.sum(weight * jnp.square(q - mean), axis=-1))
+
+
+def _has_q(found: SearchResult) -> Bool[Array, "B K"]:
+    """The slots that hold an action with an estimate of Q."""
+    return (found.count > 0) & jnp.isfinite(found.q)
 
 
 def _unit(

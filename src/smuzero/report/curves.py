@@ -47,12 +47,18 @@ def label_of(folder: Path) -> str:
     return f"{recorded.get('env_name')}, {recorded.get('preset')}, seed {recorded.get('seed')}"
 
 
-def _draw_run(axes: Any, folder: Path, metric: str) -> int:
-    """One run's line; the frames at which it ends."""
-    label, curves = label_of(folder), read_metrics(folder)
+def curves_with(metric: str, folder: Path, use: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A run's curves, this metric's among them; raises UserError where there is none for such use."""
+    curves = read_metrics(folder)
     if metric not in curves:
         written = ", ".join(sorted(curves)) or "nothing yet"
-        raise UserError(f"{folder} has no {metric} to draw. Its metrics hold {written}.")
+        raise UserError(f"{folder} has no {metric} {use}. Its metrics hold {written}.")
+    return curves
+
+
+def _draw_run(axes: Any, folder: Path, metric: str) -> int:
+    """One run's line; the frames at which it ends."""
+    label, curves = label_of(folder), curves_with(metric, folder, "to draw")
     frames, values = curves[metric]
     (line,) = axes.plot(frames, values, marker="o", markersize=3, label=label)
     spread = curves.get(metric.replace("_mean", "_std")) if metric.endswith("_mean") else None

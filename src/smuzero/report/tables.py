@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from smuzero.report.curves import curves_with
 from smuzero.report.published import Score
 from smuzero.runtime import run_folder
-from smuzero.runtime.metrics import read_metrics
-from smuzero.types import UserError
 
 
 def curve_table(
@@ -34,10 +33,7 @@ def curve_table(
 
 def _run(folder: Path, metric: str, every: int) -> tuple[str, str, dict[int, float], str]:
     """A run's environment, what it is called, its values by column, and its minutes."""
-    recorded, curves = run_folder.open_run(folder).config(), read_metrics(folder)
-    if metric not in curves:
-        written = ", ".join(sorted(curves)) or "nothing yet"
-        raise UserError(f"{folder} has no {metric} for a table. Its metrics hold {written}.")
+    recorded, curves = run_folder.open_run(folder).config(), curves_with(metric, folder, "for a table")
     frames, values = curves[metric]
     by_column = {_column(int(at), every): float(value) for at, value in zip(frames, values, strict=True)}
     label, minutes = f"{recorded.get('preset')}, seed {recorded.get('seed')}", curves["wall_seconds"][1][-1] / 60
