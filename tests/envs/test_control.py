@@ -190,6 +190,16 @@ def test_missing_dm_control_names_the_extra(monkeypatch):
         make("dmc:cartpole.swingup", seed=0)
 
 
+def test_an_opengl_that_does_not_start_is_named():
+    """As on a machine whose shell profile asks for one that it lacks."""
+    code = "from smuzero.envs import make; make('dmc:cartpole.swingup', seed=0)"
+    environment = os.environ | {"MUJOCO_GL": "none-such", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "MissingExtra: dm_control cannot be imported with MUJOCO_GL=none-such" in run.stderr
+    assert "Unset MUJOCO_GL" in run.stderr
+
+
 def test_without_a_screen_nothing_is_said_and_jax_is_not_imported():
     """Also of dog, whose model uses settings that MuJoCo calls deprecated."""
     code = (

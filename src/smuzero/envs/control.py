@@ -17,6 +17,7 @@ import contextlib
 import functools
 import logging
 import math
+import os
 import types
 import warnings
 from collections.abc import Callable
@@ -229,6 +230,15 @@ def import_suite() -> types.ModuleType:
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"dmc: environments need dm_control, which is not installed ({error}): pip install 'smuzero[dmc]'"
+        ) from error
+    except (AttributeError, ImportError, RuntimeError) as error:
+        # dm_control opens the OpenGL that is asked for as it is imported, whether or not anything will be drawn.
+        asked = os.environ.get("MUJOCO_GL")
+        if not asked:
+            raise
+        raise MissingExtra(
+            f"dm_control cannot be imported with MUJOCO_GL={asked} ({error}). Unset MUJOCO_GL where only states are "
+            "needed; `smuzero doctor` says which of egl, osmesa and glfw work here."
         ) from error
     return suite
 
