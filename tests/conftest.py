@@ -12,12 +12,20 @@ jaxtyping.install_import_hook("smuzero", "beartype.beartype")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE_HOME / "smuzero" / "jax-tests"))
+# Tests run a program once or twice: it should be quick to compile, not to run. The flags are of the pinned XLA.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+_QUICK_TO_COMPILE = (
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_llvm_disable_expensive_passes=true",
+)
+os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK_TO_COMPILE))
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
 # The default keeps what took a second to compile; a suite is made of many programs that take less.
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -134,7 +134,7 @@ CASES = [
 
 @pytest.mark.parametrize(("preset", "env"), CASES)
 def test_preset_takes_an_acting_step_and_a_learner_step(preset, env):
-    config = presets.compose(preset, env, overrides={"acting.num_envs": 2})
+    config = presets.compose(preset, env, overrides={"acting.num_envs": 2, "learner.batch_size": 32})
     with build.open_pool(config, env, seed=0) as pool:
         recipe = training.make_recipe(env, config, preset, 0, pool)
         parts = build.build_parts(recipe, env, pool)
