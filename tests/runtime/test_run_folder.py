@@ -110,6 +110,17 @@ def test_a_run_is_found_from_its_checkpoints(tmp_path):
     assert run_folder.find_checkpoint(older) == older
 
 
+def test_a_checkpoint_that_is_not_there_is_not_replaced_by_another(tmp_path):
+    with run_folder.create(tmp_path, CONFIG) as run:
+        there = checkpoints.save(run.checkpoints, 2, {"a": 2})
+    missing = run.checkpoints / "000000000001"
+    with pytest.raises(checkpoints.NoCheckpoint, match=rf"does not exist\. .* holds {there.name}"):
+        run_folder.find_checkpoint(missing)
+    missing.mkdir()
+    with pytest.raises(checkpoints.NoCheckpoint, match="has no manifest"):
+        run_folder.find_checkpoint(missing)
+
+
 def test_the_default_name_tells_the_run_apart():
     now = datetime.datetime(2026, 11, 5, 14, 3, 9)
     assert run_folder.default_path("dmc:cartpole.swingup", "quick", 0, now).parts == (

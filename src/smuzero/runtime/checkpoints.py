@@ -150,6 +150,11 @@ def latest(folder: Path) -> Path:
     raise NoCheckpoint(f"{folder} holds no checkpoint yet: the run stopped before its first one. Start it anew.")
 
 
+def names(folder: Path) -> list[str]:
+    """Names of the complete checkpoints in a run's `checkpoints` folder, oldest first."""
+    return [entry.name for entry in _finished(folder)]
+
+
 def verify(checkpoint: Path) -> None:
     """Checks every file of a checkpoint: raises `DamagedCheckpoint` naming the first that is not as written."""
     manifest = _read_manifest(checkpoint)

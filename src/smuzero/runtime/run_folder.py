@@ -177,7 +177,14 @@ def find_checkpoint(path: Path) -> Path:
     """
     if (path / checkpoints.MANIFEST).is_file():
         return path
-    return checkpoints.latest(open_run(path).checkpoints)
+    run = open_run(path)
+    if path.parent.name == "checkpoints" and run.path != path:
+        # One was named: another's results are not to pass for its own.
+        raise checkpoints.NoCheckpoint(
+            f"{path} is no checkpoint: it {'has no manifest' if path.is_dir() else 'does not exist'}. "
+            f"{run.checkpoints} holds {', '.join(checkpoints.names(run.checkpoints)) or 'none'}."
+        )
+    return checkpoints.latest(run.checkpoints)
 
 
 def default_path(env_id: str, preset: str, seed: int, now: datetime.datetime | None = None) -> Path:
