@@ -1,5 +1,7 @@
 """The agent for use: acting and planning by one observation."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,17 +9,19 @@ import pytest
 from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import BinnedBox, Discrete
 from smuzero.agent.agent import Agent, InvalidObservation
+from smuzero.agent.improvement import VISITS, ImprovementSettings
 from smuzero.networks.model import NetworkSettings, make_network
 from smuzero.search.settings import SearchSettings
 
 SEARCH = SearchSettings(num_samples=8, num_simulations=6)
 
 
-def make_agent(space, seed=0):
+def make_agent(space, seed=0, **given):
     policy = make_policy(space)
     network = make_network(NetworkSettings(width=8, num_blocks=0), (3,), policy)
     params = network.init(jax.random.key(0))
-    return Agent(network, policy, space, params, search=SEARCH, discount=0.9, observation_shape=(3,), seed=seed)
+    given = {"search": SEARCH, "discount": 0.9, "observation_shape": (3,)} | given
+    return Agent(network, policy, space, params, seed=seed, **given)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,20 @@ def test_plan_holds_the_distinct_draws_and_its_action_is_what_act_returns(discre
     assert discrete.act(observation) == plan.action and plan.action in range(10, 14)
     assert plan.tree.visits[0, plan.slot].tolist() == plan.visits.tolist()
     assert isinstance(plan.tree.visits, np.ndarray) and len(plan.tree.visits) == SEARCH.num_simulations + 1
+
+
+def test_where_the_improved_policy_acts_the_agent_takes_its_likeliest_action():
+    """At a small temperature that is the action of the highest Q, visited most or not."""
+    greedy = ImprovementSettings("mpo", temperature=1e-3, acts=True)
+    space, search = BinnedBox.between(-2.0, 2.0, (2,)), dataclasses.replace(SEARCH, c1=50.0)
+    agents = [make_agent(space, search=search, improvement=improvement) for improvement in (greedy, VISITS)]
+    differ = 0
+    for observation in np.random.default_rng(0).normal(size=(8, 3)):
+        by_policy, by_visits = (agent.plan(observation) for agent in agents)
+        np.testing.assert_array_equal(by_policy.q, by_visits.q)
+        np.testing.assert_array_equal(by_policy.action, by_policy.actions[np.argmax(by_policy.q)])
+        differ += not np.array_equal(by_policy.action, by_visits.action)
+    assert differ > 0
 
 
 def test_same_seed_plans_alike_and_another_draws_otherwise():

@@ -103,10 +103,7 @@ def make_act(
             observation = memory
         found = plan(params, search_key, observation, legal)
         improved = improved_policy(found, improvement, settings)
-        if improvement.acts:
-            slot = choose_slot(choice_key, improved, jnp.zeros_like(found.prior), temperature)
-        else:
-            slot = choose_slot(choice_key, found.visits, found.prior, temperature)
+        slot = choose(choice_key, found, improved if improvement.acts else None, temperature)
         return decide(found, slot, improved)._replace(memory=memory)
 
     return jax.jit(act)
@@ -131,6 +128,15 @@ def decide(found: SearchResult, slot: Int[Array, " E"], improved: Float[Array, "
         visit_entropy=-jnp.sum(probs * jnp.log(jnp.maximum(probs, 1e-30)), axis=-1),
         q_spread=highest - lowest,
     )
+
+
+def choose(
+    key: PRNGKeyArray, found: SearchResult, improved: Float[Array, "E K"] | None, temperature: float
+) -> Int[Array, " E"]:
+    """The slot of every root's action: by its visits, or by the improved policy where that acts."""
+    if improved is None:
+        return choose_slot(key, found.visits, found.prior, temperature)
+    return choose_slot(key, improved, jnp.zeros_like(found.prior), temperature)
 
 
 def choose_slot(

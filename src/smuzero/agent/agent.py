@@ -1,8 +1,9 @@
 """A trained agent, for use: one observation in, one action or one plan out.
 
-It acts as in evaluation (Appendix A): no noise, the most visited action. Its
-random draws follow from its seed alone, so the same observation always brings
-the same plan, and `act` is what `plan` decided. Where the network has an LSTM, `act`
+It acts as in evaluation (Appendix A): no noise, the most visited action, or where
+the improved policy acts (`ImprovementSettings.acts`) that policy's likeliest. Its
+random draws follow from its seed alone, so the same observation always brings the
+same plan, and `act` is what `plan` decided. Where the network has an LSTM, `act`
 also remembers what it saw: call `reset` where an episode starts.
 """
 
@@ -17,7 +18,8 @@ from jaxtyping import Array, Bool, Float, Int, Num
 from smuzero.actions.distributions import Policy
 from smuzero.actions.masks import flat_mask, policy_mask
 from smuzero.actions.spaces import ActionSpace, decode_each
-from smuzero.agent.acting import choose_slot, evaluation_settings, make_plan
+from smuzero.agent.acting import choose, evaluation_settings, make_plan
+from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import SearchResult
 from smuzero.search.settings import SearchSettings
@@ -33,7 +35,7 @@ class Plan(NamedTuple):
     """What a search found in one state: its n distinct sampled actions, and the tree."""
 
     action: Any
-    """The most visited action, in the environment's own space; what `act` returns."""
+    """The most visited action, in the environment's own space, or that of the policy which acts; `act` returns it."""
     actions: Num[np.ndarray, "n ..."] | list[Any]
     """All distinct sampled actions, in the environment's own space: one array, or a list of tuples or dicts."""
     count: Int[np.ndarray, " n"]
@@ -67,18 +69,20 @@ class Agent:
         discount: float,
         observation_shape: tuple[int, ...],
         observation_dtype: Any = np.float32,
+        improvement: ImprovementSettings = VISITS,
         seed: int = 0,
         name: str = "",
         folder: Path | None = None,
     ):
-        """`name` is the environment's, `folder` that of the run the agent comes from."""
+        """`improvement` says what acts, `name` is the environment's, `folder` that of the run the agent comes from."""
         self.network, self.policy, self.space, self.params = network, policy, space, params
         self.observation_shape, self.observation_dtype = tuple(observation_shape), np.dtype(observation_dtype)
         self.name, self.folder = name, folder
         self._key = jax.random.key(seed)
         self._recall = None if network.recall is None else jax.jit(network.recall)
         self.reset()
-        self._plan = make_plan(network, policy, evaluation_settings(search), discount)
+        self._search_settings, self._improvement = evaluation_settings(search), improvement
+        self._plan = make_plan(network, policy, self._search_settings, discount)
 
     def reset(self) -> None:
         """Forget what was seen: an episode starts. Only a network with an LSTM remembers anything."""
@@ -123,7 +127,10 @@ class Agent:
         return self._plan(self.params, self._key, row, mask), memory
 
     def _chosen(self, found: SearchResult) -> int:
-        return int(choose_slot(self._key, found.visits, found.prior, 0.0)[0])
+        improved = None
+        if self._improvement.acts:
+            improved = improved_policy(found, self._improvement, self._search_settings)
+        return int(choose(self._key, found, improved, 0.0)[0])
 
     def _checked(self, observation: Any) -> Num[np.ndarray, "..."]:
         dtype = self.observation_dtype

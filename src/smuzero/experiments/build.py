@@ -143,6 +143,7 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
         recipe.space,
         params,
         search=recipe.config.search,
+        improvement=recipe.config.improvement,
         discount=model_discount(recipe.config),
         observation_shape=recipe.observation_shape,
         observation_dtype=np.dtype(recipe.observation_dtype),
