@@ -45,7 +45,7 @@ def test_plan_holds_the_distinct_draws_and_its_action_is_what_act_returns(discre
 
 def test_where_the_improved_policy_acts_the_agent_takes_its_likeliest_action():
     """At a small temperature that is the action of the highest Q, visited most or not."""
-    greedy = ImprovementSettings("mpo", temperature=1e-3, acts=True)
+    greedy = ImprovementSettings("mpo", temperature=1e-6, acts=True)
     space, search = BinnedBox.between(-2.0, 2.0, (2,)), dataclasses.replace(SEARCH, c1=50.0)
     agents = [make_agent(space, search=search, improvement=improvement) for improvement in (greedy, VISITS)]
     differ = 0
