@@ -20,7 +20,7 @@ gym:Y-v0,A,200,9,it
 def folder(tmp_path):
     path = tmp_path / "run"
     with run_folder.create(path, {"env_name": "gym:X-v0", "preset": "quick", "seed": 3}), MetricsLogger(path) as logger:
-        for frames in (104, 208, 312):
+        for frames in (104, 208, 308):
             logger.write(frames, {"eval/return_mean": frames / 2})
         logger.write(320, {"loss/value": 1.0})
     return path
@@ -39,9 +39,18 @@ def test_runs_and_published_agents_of_their_environment_are_rows(folder, publish
     assert curve_table([folder], every=100, scores=scores).splitlines() == [
         "| environment | agent | 100 | 200 | 300 | minutes |",
         "| --- | --- | --- | --- | --- | --- |",
-        "| gym:X-v0 | quick, seed 3 | 52 | 104 | 156 | 0 |",
+        "| gym:X-v0 | quick, seed 3 | 52 | 104 | 154 | 0 |",
         "| gym:X-v0 | A (Z), published |  | 4 |  |  |",
     ]
+
+
+def test_a_column_has_what_was_reached_there_and_nothing_of_later(folder):
+    late = Score("gym:X-v0", "late", 250, 9.0)
+    assert curve_table([folder], every=200, scores=[late]).splitlines()[2:] == [
+        "| gym:X-v0 | quick, seed 3 | 104 | 0 |"
+    ]
+    with pytest.raises(UserError, match="at a multiple of 1,000 frames: give smaller steps"):
+        curve_table([folder], every=1000)
 
 
 def test_published_agents_are_drawn_beside_the_runs(folder, published, tmp_path):
