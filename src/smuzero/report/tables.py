@@ -46,12 +46,12 @@ def _run(folder: Path, metric: str, every: int) -> tuple[str, str, dict[int, flo
 def _by_column(points: Iterable[tuple[int, float]], every: int) -> dict[int, float]:
     """The first of the points at or just after each multiple of `every`; the others have no column.
 
-    An evaluation comes with the first step at or after what it was planned for: a tenth of `every` is just after.
+    An evaluation comes with the first step at or after what it was planned for: a fifth of `every` is just after.
     """
     found: dict[int, float] = {}
     for frames, value in sorted(points):
         column = frames // every * every
-        if column > 0 and frames - column <= every / 10:
+        if column > 0 and frames - column <= every / 5:
             found.setdefault(column, value)
     return found
 
