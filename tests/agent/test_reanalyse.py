@@ -11,6 +11,7 @@ from smuzero.agent.acting import search_model
 from smuzero.agent.batches import batch_targets
 from smuzero.agent.improvement import ImprovementSettings, improved_policy
 from smuzero.agent.learner import make_update
+from smuzero.agent.model_errors import model_errors
 from smuzero.agent.reanalyse import ReanalyseSettings, make_reanalyse, with_fresh_policy
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
@@ -50,6 +51,15 @@ def test_a_fresh_search_is_the_search_of_the_stored_observations(params, value_o
     rows = zip(*map(np.asarray, (weights, found.q, found.count)), strict=True)
     expected = [np.dot(w[c > 0], np.nan_to_num(q[c > 0], neginf=0.0)) / w[c > 0].sum() for w, q, c in rows]
     np.testing.assert_allclose(fresh.value.ravel(), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("share", "num_steps", "num_valued"), [(1.0, None, U), (1 / 3, 1, 1)])
+def test_corrected_values_have_the_errors_of_the_stored_steps_added(params, share, num_steps, num_valued):
+    plain = fresh_of(params, share, num_steps=num_steps)
+    corrected = fresh_of(params, share, num_steps=num_steps, corrects_values=True)
+    errors = model_errors(NETWORK, params, make_windows(), num_valued, GAMMA)[: len(plain.value)]
+    np.testing.assert_allclose(corrected.value, plain.value[:, :num_valued] + errors, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(corrected.words, plain.words)
 
 
 def test_the_number_of_searches_is_that_of_the_rows_which_are_searched(params):

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 from smuzero.actions.distributions import Policy
 from smuzero.agent.acting import search_model
 from smuzero.agent.improvement import ImprovementSettings, improved_policy, present_policy
+from smuzero.agent.model_errors import model_errors
 from smuzero.networks.model import Network, Params
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
@@ -51,6 +52,9 @@ class ReanalyseSettings:
     value_of: Literal["improved", "policy"] = "improved"
     """Whose p that is: "improved" is Iπ, which prefers what errors make look best, and bootstraps add that up; "policy"
     is π itself, which improves from update to update."""
+    corrects_values: bool = False
+    """Add to each such value what the model gets wrong of the stored step (`smuzero.agent.model_errors`). A window's
+    last step then keeps its n-step return, for what followed it is not in the window."""
 
     def __post_init__(self):
         for name in ("share", "noise_fraction", "value_weight", "mixed_fraction"):
@@ -72,8 +76,8 @@ class Fresh(NamedTuple):
     """The actions drawn, packed,"""
     probs: Float[Array, "R S K"]
     """and the improved policy over them."""
-    value: Float[Array, "R S"]
-    """What the search expects of the improved policy, in environment units."""
+    value: Float[Array, "R V"]
+    """What the search expects of the first V steps, in environment units: of all S, or of U at most, corrected."""
 
 
 Reanalyse = Callable[[Params, PRNGKeyArray, Windows], Fresh]
@@ -113,7 +117,13 @@ def make_reanalyse(
         # Q is -inf where there is no estimate, and such an action has probability 0.
         value = jnp.sum(valued * jnp.where(valued > 0, found.q, 0.0), axis=-1)
         fresh = Fresh(found.words, probs, value)
-        return jax.tree.map(lambda x: x.reshape(num_windows, num_steps, *x.shape[1:]), fresh)
+        fresh = jax.tree.map(lambda x: x.reshape(num_windows, num_steps, *x.shape[1:]), fresh)
+        if not settings.corrects_values:
+            return fresh
+        first = jax.tree.map(lambda x: x[:num_windows], windows)
+        num_valued = min(num_steps, windows.action.shape[1])
+        errors = model_errors(network, params, first, num_valued, discount)
+        return fresh._replace(value=fresh.value[:, :num_valued] + errors)
 
     return reanalyse
 
@@ -136,7 +146,7 @@ def with_fresh_policy(windows: Windows, fresh: Fresh) -> Windows:
 def with_fresh_value(
     value: Float[Array, "B V"], is_step: Bool[Array, "B T"], fresh: Fresh, weight: float
 ) -> Float[Array, "B V"]:
-    """The value targets, mixed with the fresh search's values at the steps that were searched."""
+    """The value targets, mixed with the fresh search's values at the steps that have one."""
     first, num_steps = fresh.value.shape
     stored = value[:first, :num_steps]
     mixed = jnp.where(is_step[:first, :num_steps], (1.0 - weight) * stored + weight * fresh.value, stored)
