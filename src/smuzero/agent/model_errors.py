@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from smuzero.agent.targets import value_of
 from smuzero.networks.model import Network, Params
 from smuzero.types import Windows
 
@@ -28,15 +29,14 @@ def model_errors(
     if not 0 < num_steps <= windows.action.shape[1]:
         raise ValueError(f"num_steps is {num_steps}, but must be 1 to {windows.action.shape[1]}, the window's actions.")
 
-    def value(latent: Array) -> Array:
-        return network.value_support.decode(network.predict(params, latent)[1])
+    values = jax.vmap(value_of, in_axes=(None, None, 0))
 
     def errors(observation: Array, action: Array, reward: Array, discounts: Array, is_step: Array) -> Array:
         latents = jax.vmap(network.represent, in_axes=(None, 0))(params, observation[: num_steps + 1])
         before, met = jax.tree.map(lambda x: x[:-1], latents), jax.tree.map(lambda x: x[1:], latents)
         imagined, logits = jax.vmap(network.dynamics, in_axes=(None, 0, 0))(params, before, action[:num_steps])
-        expected = jax.vmap(network.reward_support.decode)(logits) + discount * jax.vmap(value)(imagined)
-        followed = reward[:num_steps] + abs(discount) * discounts[:num_steps] * jax.vmap(value)(met)
+        expected = jax.vmap(network.reward_support.decode)(logits) + discount * values(network, params, imagined)
+        followed = reward[:num_steps] + abs(discount) * discounts[:num_steps] * values(network, params, met)
         return jnp.where(is_step[:num_steps], followed - expected, 0.0)
 
     fields = (windows.observation, windows.action, windows.reward, windows.discount, windows.is_step)

@@ -40,13 +40,18 @@ class Targets(NamedTuple):
     """What an error of the sketch counts."""
 
 
+def value_of(network: Network, params: Params, latent: Any) -> Float[Array, ""]:
+    """The network's value of one latent state, in environment units."""
+    _, value_logits = network.predict(params, latent)
+    return network.value_support.decode(value_logits)
+
+
 def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " S"]:
     """The target network's values n steps after each of the window's S = U + 1 steps."""
     num_steps = window.visits.shape[0]
 
     def value(observation: Array) -> Array:
-        _, value_logits = network.predict(target_params, network.represent(target_params, observation))
-        return network.value_support.decode(value_logits)
+        return value_of(network, target_params, network.represent(target_params, observation))
 
     return jax.vmap(value)(jnp.asarray(window.observation)[-num_steps:])
 
@@ -103,8 +108,7 @@ def averaged_targets(
     num_steps, extra = window.visits.shape[0], num_bootstraps - 1
 
     def value(observation: Array) -> Array:
-        _, value_logits = network.predict(target_params, network.represent(target_params, observation))
-        return network.value_support.decode(value_logits)
+        return value_of(network, target_params, network.represent(target_params, observation))
 
     values = jax.vmap(value)(jnp.asarray(window.observation)[-(num_steps + extra) :])
     num_rows = window.reward.shape[0] - extra
