@@ -147,6 +147,8 @@ class Windows(NamedTuple):
     """Importance weights of prioritised replay."""
     index: Int[np.ndarray, " B"]
     """Where each window starts, to hand back with new priorities."""
+    later_action: Num[np.ndarray, "B n A"] | None = None
+    """Those after the unroll's. Past the end: the last, repeated."""
     legal: Bool[np.ndarray, "B U+1 L"] | None = None
     """Past the end: all. None where all are legal everywhere."""
     history: Num[np.ndarray, "B H ..."] | None = None

@@ -67,6 +67,7 @@ def make_windows(seed=0) -> Windows:
         root_value=rng.normal(size=(B, U + 1)).astype(np.float32),
         weight=np.array([1.0, 0.5, 0.25], np.float32),
         index=np.arange(B),
+        later_action=rng.integers(0, 3, (B, N, 2)).astype(np.int32),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the model gets wrong of stored steps, against its definition step by step."""
+"""What the model gets wrong along stored actions, against its definition step by step."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,35 +6,51 @@ import pytest
 
 from smuzero.agent.model_errors import model_errors
 
-from .test_learner import GAMMA, NETWORK, B, U, make_state, make_windows
+from .test_learner import GAMMA, NETWORK, B, N, U, make_state, make_windows
 
 
+@pytest.mark.parametrize("lookahead", [1, 2, 3])
 @pytest.mark.parametrize("discount", [GAMMA, -GAMMA])
-def test_errors_are_what_was_met_less_what_was_imagined(discount):
+def test_errors_are_what_was_met_less_what_was_imagined(discount, lookahead):
     params, windows = make_state().target_params, make_windows()
-    is_step = windows.is_step.copy()
-    is_step[0, 1:] = False
-    stored = windows.discount.copy()
-    stored[1, 0] = 0.0  # a true end: nothing is worth anything after it
-    windows = windows._replace(is_step=is_step, discount=stored)
-    errors = model_errors(NETWORK, params, windows, U, discount)
+    assert windows.is_step.sum(axis=1).tolist() == [U + N + 1, 2, 1] and windows.discount[1, 1] == 0
+    assert windows.later_action is not None
+    actions = np.concatenate([windows.action, windows.later_action], axis=1)
+    num_steps = U + N - lookahead
+    errors = model_errors(NETWORK, params, windows, num_steps, lookahead, discount)
 
     def value(latent):
         return NETWORK.value_support.decode(NETWORK.predict(params, latent)[1])
 
-    expected = np.zeros((B, U))
+    def gain(b, u):
+        """(What followed step u of window b, what the model expects) over as many steps as there are of `lookahead`."""
+        latent = NETWORK.represent(params, jnp.asarray(windows.observation[b, u]))
+        followed, expected, weight, imagined_weight = 0.0, 0.0, 1.0, 1.0
+        steps = [j for j in range(u, u + lookahead) if windows.is_step[b, j]]
+        for j in steps:
+            latent, logits = NETWORK.dynamics(params, latent, jnp.asarray(actions[b, j]))
+            followed += weight * windows.reward[b, j]
+            expected += imagined_weight * NETWORK.reward_support.decode(logits)
+            weight *= GAMMA * windows.discount[b, j]
+            imagined_weight *= discount
+        met = NETWORK.represent(params, jnp.asarray(windows.observation[b, steps[-1] + 1]))
+        return followed + weight * value(met), expected + imagined_weight * value(latent)
+
     for b in range(B):
-        for u in range(U):
-            before, met = (NETWORK.represent(params, jnp.asarray(windows.observation[b, u + k])) for k in (0, 1))
-            imagined, logits = NETWORK.dynamics(params, before, jnp.asarray(windows.action[b, u]))
-            followed = windows.reward[b, u] + GAMMA * stored[b, u] * value(met)
-            if is_step[b, u]:
-                expected[b, u] = followed - NETWORK.reward_support.decode(logits) - discount * value(imagined)
-    np.testing.assert_allclose(errors, expected, rtol=1e-4, atol=1e-5)
-    assert errors[0, 0] != 0 and (errors[0, 1:] == 0).all()
-    np.testing.assert_array_equal(model_errors(NETWORK, params, windows, 1, discount), errors[:, :1])
+        for u in range(num_steps):
+            expected = np.subtract(*gain(b, u)) if windows.is_step[b, u] else 0.0
+            np.testing.assert_allclose(errors[b, u], expected, rtol=1e-4, atol=1e-5)
+    assert (errors[0] != 0).all()
+    fewer = model_errors(NETWORK, params, windows, 1, lookahead, discount)
+    np.testing.assert_allclose(fewer, errors[:, :1], rtol=1e-6)
 
 
 def test_more_steps_than_a_window_has_actions_are_refused():
-    with pytest.raises(ValueError, match=f"must be 1 to {U}"):
-        model_errors(NETWORK, make_state().target_params, make_windows(), U + 1, GAMMA)
+    with pytest.raises(ValueError, match=f"need {U + N + 1} actions"):
+        model_errors(NETWORK, make_state().target_params, make_windows(), U + N, 2, GAMMA)
+
+
+def test_windows_without_later_actions_are_refused():
+    windows = make_windows()._replace(later_action=None)
+    with pytest.raises(ValueError, match="later_action"):
+        model_errors(NETWORK, make_state().target_params, windows, 1, 1, GAMMA)

@@ -53,12 +53,12 @@ def test_a_fresh_search_is_the_search_of_the_stored_observations(params, value_o
     np.testing.assert_allclose(fresh.value.ravel(), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("share", "num_steps", "num_valued"), [(1.0, None, U), (1 / 3, 1, 1)])
-def test_corrected_values_have_the_errors_of_the_stored_steps_added(params, share, num_steps, num_valued):
-    plain = fresh_of(params, share, num_steps=num_steps)
-    corrected = fresh_of(params, share, num_steps=num_steps, corrects_values=True)
-    errors = model_errors(NETWORK, params, make_windows(), num_valued, GAMMA)[: len(plain.value)]
-    np.testing.assert_allclose(corrected.value, plain.value[:, :num_valued] + errors, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize(("share", "num_steps", "lookahead"), [(1.0, None, 1), (1 / 3, 1, 2)])
+def test_corrected_values_have_the_errors_along_the_stored_actions_added(params, share, num_steps, lookahead):
+    plain = fresh_of(params, share, num_steps=num_steps, lookahead=lookahead)
+    corrected = fresh_of(params, share, num_steps=num_steps, lookahead=lookahead, corrects_values=True)
+    errors = model_errors(NETWORK, params, make_windows(), plain.value.shape[1], lookahead, GAMMA)
+    np.testing.assert_allclose(corrected.value, plain.value + errors[: len(plain.value)], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(corrected.words, plain.words)
 
 

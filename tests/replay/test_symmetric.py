@@ -35,6 +35,8 @@ def test_a_mirrored_window_shows_mirrored_cells_moves_and_searches():
     np.testing.assert_array_equal(seen.observation[0], plain.observation[0])
     np.testing.assert_array_equal(seen.observation[1], plain.observation[1][:, :, ::-1])
     np.testing.assert_array_equal(seen.action[1], ACTION[1][plain.action[1]])
+    assert seen.later_action is not None and plain.later_action is not None
+    np.testing.assert_array_equal(seen.later_action[1], ACTION[1][plain.later_action[1]])
     assert seen.words[1, 0, :, 0].tolist() == [2, 3] and seen.words.dtype == np.uint32
     np.testing.assert_array_equal(seen.visits, plain.visits)
 

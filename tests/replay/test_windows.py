@@ -21,8 +21,7 @@ def naive_window(sequence, start, unroll, n_step):
         if k < unroll + n_step:
             rows["reward"].append(sequence.reward[t] if inside else 0)
             rows["discount"].append(sequence.discount[t] if inside else 1)
-        if k < unroll:
-            rows["action"].append(sequence.action[t] if inside else None)
+            rows["action" if k < unroll else "later_action"].append(sequence.action[t] if inside else None)
         if k <= unroll:
             rows["words"].append(sequence.words[t] if inside else np.zeros_like(sequence.words[0]))
             rows["visits"].append(sequence.visits[t] if inside else np.zeros_like(sequence.visits[0]))
@@ -58,10 +57,10 @@ def test_windows_are_those_cut_out_row_by_row(make_sequence, lengths, max_sequen
         assert number in kept
         for name, expected in naive_window(added[number], start, unroll, n_step).items():
             actual = getattr(windows, name)[b]
-            if name != "action":
+            if name not in ("action", "later_action"):
                 np.testing.assert_array_equal(actual, expected, err_msg=name)
                 continue
-            assert len(actual) == unroll
+            assert len(actual) == (unroll if name == "action" else n_step)
             for action, own in zip(actual, expected, strict=True):
                 if own is None:  # Any stored step's action will do: it names its sequence and step.
                     assert action[0] in kept and 0 <= action[1] < len(added[action[0]].action)
@@ -76,6 +75,7 @@ def test_windows_have_the_shapes_and_dtypes_of_the_types_module(make_sequence):
     assert {name: (field.shape, field.dtype.name) for name, field in windows._asdict().items()} == {
         "observation": ((6, 8, 2), "float32"),
         "action": ((6, 4, 2), "int32"),
+        "later_action": ((6, 3, 2), "int32"),
         "reward": ((6, 7), "float32"),
         "discount": ((6, 7), "float32"),
         "is_step": ((6, 8), "bool"),

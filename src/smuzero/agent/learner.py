@@ -175,7 +175,7 @@ def make_update(
         priorities = jnp.abs(root_value - targets.value[:, 0])
         return LearnerState(params, target_params, opt_state, step, key), metrics, priorities
 
-    return jax.jit(update, donate_argnums=0, compiler_options=compiler_options())
+    return jax.jit(update, donate_argnums=0, compiler_options=compiler_options(network.matmul_precision))
 
 
 def length(tree: Params) -> Float[Array, ""]:

@@ -53,8 +53,8 @@ class ReanalyseSettings:
     """Whose p that is: "improved" is Iπ, which prefers what errors make look best, and bootstraps add that up; "policy"
     is π itself, which improves from update to update."""
     corrects_values: bool = False
-    """Add to each such value what the model gets wrong of the stored step (`smuzero.agent.model_errors`). A window's
-    last step then keeps its n-step return, for what followed it is not in the window."""
+    """Add to each such value what the model gets wrong along the `lookahead` stored actions that follow
+    (`smuzero.agent.model_errors`)."""
 
     def __post_init__(self):
         for name in ("share", "noise_fraction", "value_weight", "mixed_fraction"):
@@ -76,8 +76,8 @@ class Fresh(NamedTuple):
     """The actions drawn, packed,"""
     probs: Float[Array, "R S K"]
     """and the improved policy over them."""
-    value: Float[Array, "R V"]
-    """What the search expects of the first V steps, in environment units: of all S, or of U at most, corrected."""
+    value: Float[Array, "R S"]
+    """What the search expects of the step, in environment units."""
 
 
 Reanalyse = Callable[[Params, PRNGKeyArray, Windows], Fresh]
@@ -121,9 +121,8 @@ def make_reanalyse(
         if not settings.corrects_values:
             return fresh
         first = jax.tree.map(lambda x: x[:num_windows], windows)
-        num_valued = min(num_steps, windows.action.shape[1])
-        errors = model_errors(network, params, first, num_valued, discount)
-        return fresh._replace(value=fresh.value[:, :num_valued] + errors)
+        errors = model_errors(network, params, first, num_steps, settings.lookahead, discount)
+        return fresh._replace(value=fresh.value + errors)
 
     return reanalyse
 

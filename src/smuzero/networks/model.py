@@ -25,6 +25,7 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
 from smuzero.networks.functional import Params, split_once
+from smuzero.networks.precision import set_bfloat16_products
 from smuzero.networks.reconstruction import Reconstruction, sketch
 from smuzero.operators.scalars import Support
 from smuzero.types import check_at_least
@@ -78,6 +79,9 @@ class NetworkSettings:
     """First and last reward bin; in units of h(reward) with `reward_transform`."""
     reward_transform: bool = False
     """Squash rewards by MuZero's h too, as for Atari."""
+    matmul_precision: Literal["float32", "bfloat16"] = "float32"
+    """How linear layers multiply: bfloat16 rounds what is multiplied and sums in float32 (`networks.precision`).
+    Convolutions are not changed by it."""
     target_spread: float = 0.0
     """Standard deviation, in bins, of the Gaussian that spreads the target of a value or reward over them (HL-Gauss,
     Farebrother et al. 2024); 0 is the two nearest bins, the paper's."""
@@ -99,6 +103,8 @@ class NetworkSettings:
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.action_input not in ("one_hot", "coordinates"):
             raise ValueError(f"action_input is {self.action_input!r}, but can be 'one_hot' (paper) or 'coordinates'.")
+        if self.matmul_precision not in ("float32", "bfloat16"):
+            raise ValueError(f"matmul_precision is {self.matmul_precision!r}, but can be 'float32' or 'bfloat16'.")
         if self.action_input == "coordinates" and self.num_blocks == 0:
             raise ValueError(
                 "num_blocks is 0, but with action_input 'coordinates' actions enter blocks: 1 is the least."
@@ -145,6 +151,8 @@ class Network:
     """observation -> what `reconstruct` is to say."""
     shapes: Params | None = None
     """Params as shapes and dtypes; None where `init` has to be traced to know them, which takes seconds."""
+    matmul_precision: Literal["float32", "bfloat16"] = "float32"
+    """What linear layers multiply in, by which updates are compiled."""
 
 
 def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -244,6 +252,9 @@ def make_network(
         if reconstructs:
             drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
             modules["reconstruct"] = Reconstruction(settings.width, drawn.size, rngs=rngs)
+        if settings.matmul_precision == "bfloat16":
+            for made in modules.values():
+                set_bfloat16_products(made)
         return modules
 
     init, module, shapes = split_once(build)
@@ -279,4 +290,5 @@ def make_network(
         reconstruct if reconstructs else None,
         draw if reconstructs else None,
         shapes,
+        settings.matmul_precision,
     )

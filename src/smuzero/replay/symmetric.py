@@ -53,6 +53,7 @@ def turned(
     return windows._replace(
         observation=observation,
         action=_looked_up(table, windows.action),
+        later_action=None if windows.later_action is None else _looked_up(table, windows.later_action),
         words=_looked_up(table, windows.words),
         legal=legal,
     )

@@ -55,6 +55,7 @@ def gather(
         root_value=_take_steps(stored.root_value, row[:, at_root], is_step[:, at_root], 0),
         weight=weight,
         index=index,
+        later_action=_take(stored.action, row[:, unroll : unroll + n_step]),
         **_remembered(stored, slot, start, history),
         legal=_legal(stored, row[:, at_root], is_step[:, at_root]),
     )
