@@ -80,6 +80,15 @@ def test_doctor_says_what_is_here(monkeypatch, capsys):
     assert isinstance(found["rendering"]["egl"]["works"], bool)
     text = doctor.describe(found)
     assert "JAX" in text and "egl" in text
+    assert set(found["products"]) == {"float32", "bfloat16"} and min(found["products"].values()) > 0
+
+
+@pytest.mark.parametrize(("rounded", "is_advised"), [(500.0, True), (150.0, False)])
+def test_doctor_advises_bfloat16_where_it_is_much_faster(rounded, is_advised):
+    (line,) = doctor.describe_products({"float32": 100.0, "bfloat16": rounded})
+    assert line.startswith(f"Products of matrices: 100 GFLOP/s in float32, {rounded:.0f} in bfloat16")
+    assert ("matmul-precision" in line) is is_advised
+    assert doctor.describe_products(None) == []
 
 
 def test_doctor_tells_how_to_install_what_is_missing(monkeypatch):

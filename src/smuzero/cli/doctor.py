@@ -74,6 +74,7 @@ def examine() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "jax": jax_devices(),
+        "products": products(),
         "extras": {name: extra(name) for name in EXTRAS},
         "rendering": {backend: rendering(backend) for backend in BACKENDS},
         "compilation_cache": None if cache is None else str(cache),
@@ -89,6 +90,16 @@ def jax_devices() -> dict[str, Any]:
         return {"works": True, "version": jax.__version__, "backend": jax.default_backend(), "devices": devices}
     except (ImportError, RuntimeError) as error:
         return {"works": False, "message": str(error)}
+
+
+def products() -> dict[str, float] | None:
+    """What products of matrices reach by `network.matmul_precision`, in 10⁹ operations per second; None without JAX."""
+    try:
+        from smuzero.experiments.benchmarks.learner import matmul_flops_per_second
+
+        return {name: matmul_flops_per_second(512, precision=name) / 1e9 for name in ("float32", "bfloat16")}
+    except (ImportError, RuntimeError):
+        return None
 
 
 def extra(name: str) -> dict[str, Any]:
@@ -113,6 +124,15 @@ def rendering(backend: str) -> dict[str, Any]:
     return {"works": tried.returncode == 0, "message": "" if tried.returncode == 0 else last, "install": install}
 
 
+def describe_products(found: dict[str, float] | None) -> list[str]:
+    """One line on how fast matrices are multiplied, and the setting that is worth a try."""
+    if found is None:
+        return []
+    plain, rounded = found["float32"], found["bfloat16"]
+    line = f"Products of matrices: {plain:.0f} GFLOP/s in float32, {rounded:.0f} in bfloat16"
+    return [line + (" (--network.matmul-precision bfloat16 makes updates faster)" if rounded > 2 * plain else "")]
+
+
 def describe(found: dict[str, Any]) -> str:
     """What was found, for people."""
     jax = found["jax"]
@@ -122,6 +142,7 @@ def describe(found: dict[str, Any]) -> str:
         f"JAX {jax['version']} on {jax['backend']}: {', '.join(jax['devices'])}"
         if jax["works"]
         else f"JAX does not work: {jax['message']}",
+        *describe_products(found["products"]),
         f"Compiled programs are kept in {found['compilation_cache'] or 'memory only (SMUZERO_CACHE is empty)'}",
         "Optional parts:",
     ]

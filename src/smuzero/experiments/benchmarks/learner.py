@@ -16,9 +16,11 @@ import numpy as np
 
 from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import ActionSpace, BinnedBox
+from smuzero.agent.compilation import compiler_options
 from smuzero.agent.learner import init_learner
 from smuzero.experiments import build, presets
 from smuzero.experiments.config import Config
+from smuzero.networks.precision import bfloat16_products
 from smuzero.search.expand import num_slots
 from smuzero.types import Windows
 
@@ -62,13 +64,19 @@ def cell(name: str, config: Config, peak: float, seconds: float) -> dict[str, An
     }
 
 
-def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8) -> float:
-    """Operations per second of the fastest of several float32 products of two square matrices."""
+def matmul_flops_per_second(size: int = PEAK_SIZE, tries: int = 8, precision: str = "float32") -> float:
+    """Operations per second of the fastest of several products of two square matrices, as a network multiplies them."""
     left, right = jax.random.normal(jax.random.key(0), (2, size, size))
-    product = jax.jit(jnp.matmul)
+    multiply = jnp.matmul if precision == "float32" else in_bfloat16
+    product = jax.jit(multiply, compiler_options=compiler_options(precision))
     product(left, right).block_until_ready()
     best = min(_seconds(lambda: product(left, right).block_until_ready()) for _ in range(tries))
     return 2.0 * size**3 / best
+
+
+def in_bfloat16(left: jax.Array, right: jax.Array) -> jax.Array:
+    """The product of two matrices as `network.matmul_precision bfloat16` has it."""
+    return bfloat16_products(left, right, (((1,), (0,)), ((), ())))
 
 
 def random_windows(config: Config, observation_shape: tuple[int, ...], space: ActionSpace) -> Windows:
