@@ -39,6 +39,13 @@ def test_wrong_settings_are_refused_by_name(name, value, message):
         config.changed(Config(), {name: value})
 
 
+def test_values_cannot_be_corrected_along_more_steps_than_a_window_has():
+    changes = {"reanalyse.corrects_values": True, "reanalyse.lookahead": 3, "learner.n_step": 3}
+    assert changed(Config(), changes).reanalyse.lookahead == 3
+    with pytest.raises(InvalidSetting, match="lookahead is 4, .* which are 3: make learner.n_step larger"):
+        changed(Config(), changes | {"reanalyse.lookahead": 4})
+
+
 def test_targets_made_from_visits_need_simulations():
     with pytest.raises(InvalidSetting, match="operator 'visits' is made from visits"):
         config.changed(Config(), {"reanalyse.num_simulations": 0})

@@ -91,6 +91,11 @@ class Config:
                 f"reanalyse.num_simulations is 0, but improvement.operator {self.improvement.operator!r} is made from "
                 "visits: give simulations, or an operator on Q alone (mpo, awr, ppo, pg)."
             )
+        if self.reanalyse.corrects_values and self.reanalyse.lookahead > self.learner.reach:
+            raise InvalidSetting(
+                f"reanalyse.lookahead is {self.reanalyse.lookahead}, but with reanalyse.corrects_values as many steps must "
+                f"follow a window's unroll, which are {self.learner.reach}: make learner.n_step larger."
+            )
 
 
 def changed(config: Config, changes: Mapping[str, Any]) -> Config:
