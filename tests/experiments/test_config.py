@@ -41,9 +41,9 @@ def test_wrong_settings_are_refused_by_name(name, value, message):
 
 def test_values_cannot_be_corrected_along_more_steps_than_a_window_has():
     changes = {"reanalyse.corrects_values": True, "reanalyse.lookahead": 3, "learner.n_step": 3}
-    assert changed(Config(), changes).reanalyse.lookahead == 3
-    with pytest.raises(InvalidSetting, match="lookahead is 4, .* which are 3: make learner.n_step larger"):
-        changed(Config(), changes | {"reanalyse.lookahead": 4})
+    assert config.changed(Config(), changes).reanalyse.lookahead == 3
+    with pytest.raises(InvalidSetting, match=r"lookahead is 4, .* which are 3: make learner.n_step larger"):
+        config.changed(Config(), changes | {"reanalyse.lookahead": 4})
 
 
 def test_targets_made_from_visits_need_simulations():
