@@ -93,8 +93,8 @@ class Config:
             )
         if self.reanalyse.corrects_values and self.reanalyse.lookahead > self.learner.reach:
             raise InvalidSetting(
-                f"reanalyse.lookahead is {self.reanalyse.lookahead}, but with reanalyse.corrects_values as many steps must "
-                f"follow a window's unroll, which are {self.learner.reach}: make learner.n_step larger."
+                f"reanalyse.lookahead is {self.reanalyse.lookahead}, but with reanalyse.corrects_values as many "
+                f"steps must follow a window's unroll, which are {self.learner.reach}: make learner.n_step larger."
             )
 
 
