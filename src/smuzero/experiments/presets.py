@@ -124,6 +124,8 @@ PRESETS: dict[str, Preset] = {
                 "acting.cut_after": 100,
                 "acting.cut_share": 0.25,
             },
+            # Where a pole goes next hangs on how fast it turns: latents then hold speeds as well.
+            "dmc-pixels": {"learner.consistency_weight": 20.0},
             "rwrl": {
                 **_HELD_CONTROL,
                 "run.frames_per_update": 4.0,
