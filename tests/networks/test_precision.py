@@ -9,8 +9,10 @@ from flax import nnx
 from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import BinnedBox
 from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.pixels import make_pixel_network
 from smuzero.networks.precision import bfloat16_products, set_bfloat16_products
 
+KEY = jax.random.key(0)
 POLICY = make_policy(BinnedBox((-1.0,) * 2, (1.0,) * 2, (2,)))
 
 
@@ -41,12 +43,24 @@ def test_every_linear_layer_within_a_module_is_set_and_adds_its_bias_unrounded()
         np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_linear_layers_that_read_planes_are_rounded_too():
+    def value_logits(precision):
+        settings = NetworkSettings(8, 0, picture_blocks=(0, 0, 0), matmul_precision=precision)
+        network = make_pixel_network(settings, (16, 16, 3), POLICY)
+        assert network.matmul_precision == precision
+        params = jax.tree.map(lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size)).reshape(x.shape), network.init(KEY))
+        return np.asarray(network.predict(params, jax.random.normal(KEY, (1, 1, 8)))[1])
+
+    fine, coarse = value_logits("float32"), value_logits("bfloat16")
+    assert 0 < np.abs(fine - coarse).max() < 0.03 * np.abs(fine).max()
+
+
 @pytest.mark.parametrize("action_input", ["one_hot", "coordinates"])
 def test_a_network_differs_by_rounding_only_and_has_the_same_parameters(action_input):
     def outputs(precision):
         settings = NetworkSettings(32, 1, action_input=action_input, matmul_precision=precision)
         network = make_network(settings, (5,), POLICY)
-        params = network.init(jax.random.key(0))
+        params = network.init(KEY)
         latent = network.represent(params, jnp.linspace(-1.0, 1.0, 5))
         following, _ = network.dynamics(params, latent, jnp.array([1, 0]))
         return params, np.stack([latent, following])

@@ -25,7 +25,6 @@ from jaxtyping import Array, Float, Num, PRNGKeyArray
 from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
 from smuzero.networks.functional import Params, split_once
-from smuzero.networks.precision import set_bfloat16_products
 from smuzero.networks.reconstruction import Reconstruction, sketch
 from smuzero.operators.scalars import Support
 from smuzero.types import check_at_least
@@ -252,12 +251,9 @@ def make_network(
         if reconstructs:
             drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
             modules["reconstruct"] = Reconstruction(settings.width, drawn.size, rngs=rngs)
-        if settings.matmul_precision == "bfloat16":
-            for made in modules.values():
-                set_bfloat16_products(made)
         return modules
 
-    init, module, shapes = split_once(build)
+    init, module, shapes = split_once(build, settings.matmul_precision)
 
     def represent(params: Params, observation: Array) -> Array:
         return module(params, "represent")(observation)

@@ -74,7 +74,7 @@ def make_plane_network(
             "predict": PlanePrediction(settings, shape, policy.num_logits, rngs=rngs),
         }
 
-    init, module, shapes = split_once(build)
+    init, module, shapes = split_once(build, settings.matmul_precision)
 
     return Network(
         init=jax.jit(init),  # as one program: each parameter's own would be compiled on its own
@@ -84,4 +84,5 @@ def make_plane_network(
         value_support=settings.value_support,
         reward_support=settings.reward_support,
         shapes=shapes,
+        matmul_precision=settings.matmul_precision,
     )

@@ -1,7 +1,7 @@
 """Matrix products in bfloat16 with sums in float32, as TPUs multiply float32 by default.
 
 Parameters, biases, norms and all that lies between the products stay float32. What it saves: processors with tiles for
-bfloat16 (AMX) and GPUs multiply it several times as fast; others are slower with it.
+bfloat16 (AMX) multiply it some three times as fast; `smuzero doctor` measures it.
 """
 
 from typing import Any
