@@ -2,21 +2,22 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from smuzero.agent import compilation
 
 
-def test_the_options_change_no_result():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_options_change_no_result(precision):
     def loss(x):
         return jnp.sum(jax.nn.relu(x @ x + 1.0))
 
     x = jax.random.normal(jax.random.key(0), (64, 64))
-    asked = jax.jit(jax.grad(loss), compiler_options=compilation.compiler_options())(x)
+    asked = jax.jit(jax.grad(loss), compiler_options=compilation.compiler_options(precision))(x)
     assert jnp.allclose(asked, jax.grad(loss)(x), rtol=1e-4, atol=1e-3)
 
 
-def test_an_xla_that_does_not_know_an_option_is_asked_for_nothing(monkeypatch):
-    monkeypatch.setattr(compilation, "PLAIN_PRODUCTS", {"xla_cpu_no_such_option": ""})
-    compilation.compiler_options.cache_clear()
-    assert compilation.compiler_options() is None
-    compilation.compiler_options.cache_clear()
+def test_of_the_options_those_are_asked_for_that_this_xla_knows():
+    some = {"xla_disable_hlo_passes": "tree_reduction_rewriter"}
+    assert compilation.known({"xla_cpu_no_such_option": "", **some}) == some
+    assert compilation.known({"xla_cpu_no_such_option": ""}) == {}

@@ -19,7 +19,12 @@ def compiler_options(matmul_precision: str = "float32") -> dict[str, str] | None
         return None
     products = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT" if matmul_precision == "bfloat16" else ""
     wanted = {"xla_cpu_experimental_ynn_fusion_type": products, "xla_disable_hlo_passes": "tree_reduction_rewriter"}
-    return {name: value for name, value in wanted.items() if _is_known({name: value})} or None
+    return known(wanted) or None
+
+
+def known(options: dict[str, str]) -> dict[str, str]:
+    """Those of the options that this XLA knows."""
+    return {name: value for name, value in options.items() if _is_known({name: value})}
 
 
 def _is_known(options: dict[str, str]) -> bool:
