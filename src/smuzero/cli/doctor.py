@@ -97,7 +97,7 @@ def products() -> dict[str, float] | None:
     try:
         from smuzero.experiments.benchmarks.learner import matmul_flops_per_second
 
-        return {name: matmul_flops_per_second(512, precision=name) / 1e9 for name in ("float32", "bfloat16")}
+        return {name: matmul_flops_per_second(1024, precision=name) / 1e9 for name in ("float32", "bfloat16")}
     except (ImportError, RuntimeError):
         return None
 
@@ -130,7 +130,7 @@ def describe_products(found: dict[str, float] | None) -> list[str]:
         return []
     plain, rounded = found["float32"], found["bfloat16"]
     line = f"Products of matrices: {plain:.0f} GFLOP/s in float32, {rounded:.0f} in bfloat16"
-    return [line + (" (--network.matmul-precision bfloat16 makes updates faster)" if rounded > 2 * plain else "")]
+    return [line + (" (--network.matmul-precision bfloat16 makes updates faster)" if rounded > 1.5 * plain else "")]
 
 
 def describe(found: dict[str, Any]) -> str:
