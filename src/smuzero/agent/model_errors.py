@@ -8,12 +8,17 @@ variate of a doubly robust estimate (Jiang and Li 2016, without importance
 weights). Sampled MuZero has no such part.
 """
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Num
 
-from smuzero.agent.targets import value_of
+from smuzero.agent.targets import return_factors, value_of
 from smuzero.networks.model import Network, Params
+from smuzero.operators.returns import n_step_returns
 from smuzero.types import Windows
 
 
@@ -31,37 +36,31 @@ def model_errors(
     """
     if windows.later_action is None:
         raise ValueError("The windows have no later_action, but what is met after the unroll's actions is needed.")
-    actions = jnp.concatenate([jnp.asarray(x) for x in (windows.action, windows.later_action)], axis=1)
-    needed = num_steps + lookahead - 1
-    if not needed <= actions.shape[1]:
-        raise ValueError(
-            f"{num_steps} steps and a lookahead of {lookahead} need {needed} actions, of {actions.shape[1]}."
-        )
+    needed, held = num_steps + lookahead - 1, windows.action.shape[1] + windows.later_action.shape[1]
+    if not needed <= held:
+        raise ValueError(f"{num_steps} steps and a lookahead of {lookahead} need {needed} actions, of {held}.")
+    rows = np.add.outer(np.arange(num_steps), np.arange(lookahead))
 
-    values = jax.vmap(value_of, in_axes=(None, None, 0))
-
-    def errors(observation: Array, action: Array, reward: Array, discounts: Array, is_step: Array) -> Array:
-        met = jax.vmap(network.represent, in_axes=(None, 0))(params, observation[: needed + 1])
-        met_values = values(network, params, met)
-        imagined = jax.tree.map(lambda x: x[:num_steps], met)
-        rewards, ends = [], []
+    def expected(latent: Any, action: Num[Array, "L A"], is_step: Bool[Array, " L"]) -> Float[Array, ""]:
+        """What the model expects from a latent on along these actions, of those that were taken."""
+        total, weight = jnp.zeros(()), jnp.ones(())
         for j in range(lookahead):
-            imagined, logits = jax.vmap(network.dynamics, in_axes=(None, 0, 0))(
-                params, imagined, action[j : j + num_steps]
-            )
-            rewards.append(jax.vmap(network.reward_support.decode)(logits))
-            ends.append(values(network, params, imagined))
-        followed, expected = jnp.zeros(num_steps), jnp.zeros(num_steps)
-        for j in reversed(range(lookahead)):
-            here = slice(j, j + num_steps)
-            goes_on = is_step[j + 1 : j + 1 + num_steps] & (j + 1 < lookahead)
-            met_next = jnp.where(goes_on, followed, met_values[j + 1 : j + 1 + num_steps])
-            followed = reward[here] + abs(discount) * discounts[here] * met_next
-            expected = rewards[j] + discount * jnp.where(goes_on, expected, ends[j])
-        return jnp.where(is_step[:num_steps], followed - expected, 0.0)
+            following, logits = network.dynamics(params, latent, action[j])
+            total = total + jnp.where(is_step[j], weight * network.reward_support.decode(logits), 0.0)
+            weight = jnp.where(is_step[j], weight * discount, weight)
+            latent = jax.tree.map(functools.partial(jnp.where, is_step[j]), following, latent)
+        return total + weight * value_of(network, params, latent)
 
-    return jax.vmap(errors)(
-        jnp.asarray(windows.observation),
-        actions,
-        *(jnp.asarray(x) for x in (windows.reward, windows.discount, windows.is_step)),
-    )
+    def errors(window: Windows) -> Float[Array, " V"]:
+        is_step = jnp.asarray(window.is_step)
+        action = jnp.concatenate([jnp.asarray(x) for x in (window.action, window.later_action)])
+        met = jax.vmap(network.represent, in_axes=(None, 0))(params, jnp.asarray(window.observation)[: needed + 1])
+        values = jax.vmap(value_of, in_axes=(None, None, 0))(
+            network, params, jax.tree.map(lambda x: x[lookahead:], met)
+        )
+        factor = return_factors(window, abs(discount))
+        followed = n_step_returns(jnp.asarray(window.reward)[:needed], factor[:needed], values)
+        first = jax.tree.map(lambda x: x[:num_steps], met)
+        return jnp.where(is_step[:num_steps], followed - jax.vmap(expected)(first, action[rows], is_step[rows]), 0.0)
+
+    return jax.vmap(errors)(windows)

@@ -46,6 +46,11 @@ def value_of(network: Network, params: Params, latent: Any) -> Float[Array, ""]:
     return network.value_support.decode(value_logits)
 
 
+def return_factors(window: Windows, discount: float) -> Float[Array, " T"]:
+    """The factors f of `n_step_returns` for all T rows of a window: γ·discount at a stored step, 1 past the end."""
+    return jnp.where(jnp.asarray(window.is_step)[:-1], discount * jnp.asarray(window.discount), 1.0)
+
+
 def bootstrap_values(network: Network, target_params: Params, window: Windows) -> Float[Array, " S"]:
     """The target network's values n steps after each of the window's S = U + 1 steps."""
     num_steps = window.visits.shape[0]
@@ -74,7 +79,7 @@ def make_targets(window: Windows, bootstrap: Float[Array, " S"], discount: float
     """
     num_steps = window.visits.shape[0]
     reward, is_step = jnp.asarray(window.reward), jnp.asarray(window.is_step)
-    factor = jnp.where(is_step[:-1], discount * window.discount, 1.0)
+    factor = return_factors(window, discount)
     value = n_step_returns(reward, factor, bootstrap)
 
     is_step = is_step[:num_steps]
@@ -113,8 +118,8 @@ def averaged_targets(
     values = jax.vmap(value)(jnp.asarray(window.observation)[-(num_steps + extra) :])
     num_rows = window.reward.shape[0] - extra
     n_step = num_rows - num_steps + 1
-    reward, is_step = jnp.asarray(window.reward), jnp.asarray(window.is_step)
-    factor = jnp.where(is_step[:-1], discount * window.discount, 1.0)
+    reward = jnp.asarray(window.reward)
+    factor = return_factors(window, discount)
     bootstraps = [
         n_step_returns(
             reward[n_step : n_step + num_steps - 1 + later],
