@@ -108,6 +108,12 @@ PRESETS: dict[str, Preset] = {
             # An operator prefers what the model's errors make look best: a fifth too high in six dimensions, and where
             # rewards are few, values of what was never met.
             "reanalyse.value_of": "policy",
+            # A unit of Q for every state makes noise as decisive as what is known: without a bonus the policy has
+            # closed after a thousand actions, and hardly learns from there.
+            "learner.entropy_weight": 0.12,
+            "learner.entropy_divisor": "root_size",
+            # Of twenty draws from a policy that is held open in six dimensions none may be what it finds best.
+            "search.evaluation_temperature": 0.1,
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
@@ -139,6 +145,7 @@ PRESETS: dict[str, Preset] = {
                 # certainty: the flattened draws keep the policy open.
                 "improvement.reference": "proposal",
                 "reanalyse.mixed_fraction": 0.5,
+                "learner.entropy_weight": 0.0,
                 "reanalyse.value_of": "improved",
             },
         },
