@@ -113,7 +113,7 @@ PRESETS: dict[str, Preset] = {
             "learner.entropy_weight": 0.12,
             "learner.entropy_divisor": "root_size",
             # Of twenty draws from a policy that is held open in six dimensions none may be what it finds best.
-            "search.evaluation_temperature": 0.1,
+            "search.evaluation_temperature": 0.05,
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
