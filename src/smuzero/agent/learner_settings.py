@@ -1,7 +1,6 @@
 """How the network learns: the learner's settings and what they allow."""
 
 import dataclasses
-import math
 from typing import Literal
 
 from smuzero.agent.losses import Losses
@@ -44,10 +43,9 @@ class LearnerSettings:
     reward_weight: float = 1.0
     entropy_weight: float = 0.0
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
-    entropy_divisor: Literal["one", "root_size"] = "one"
-    """What the bonus is divided by: nothing more, as in A.1, or √A for actions of A entries. Entries that add to Q
-    independently let its range grow as √A, so that what an operator in units of that range (`improvement.unit`) brings
-    to one entry falls by as much; the bonus then holds the policy as open in many dimensions as in one."""
+    entropy_per: Literal["action", "entry"] = "action"
+    """What the bonus is for: "action" is the entropy of the whole action, as in A.1, "entry" its mean over the action's
+    entries. Each entry's share in what Q differs by falls with their number, and so has what holds it open to."""
     consistency_weight: float = 0.0
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
     reconstruction_weight: float = 0.0
@@ -78,7 +76,7 @@ class LearnerSettings:
             ("schedule", ("cosine", "exponential")),
             ("optimiser", ("adamw", "sgd")),
             ("reconstruction_unit", ("brightness", "variance")),
-            ("entropy_divisor", ("one", "root_size")),
+            ("entropy_per", ("action", "entry")),
         )
         for name, known in choices:
             if getattr(self, name) not in known:
@@ -96,12 +94,11 @@ class LearnerSettings:
 
     def loss_weights(self, action_size: int) -> Losses:
         """The weight of each term, where an action has so many entries."""
-        divisor = math.sqrt(action_size) if self.entropy_divisor == "root_size" else 1.0
         weights = (
             self.policy_weight,
             self.value_weight,
             self.reward_weight,
-            self.entropy_weight / divisor,
+            self.entropy_weight / (action_size if self.entropy_per == "entry" else 1),
             self.consistency_weight,
             self.reconstruction_weight,
         )

@@ -111,7 +111,7 @@ PRESETS: dict[str, Preset] = {
             # A unit of Q for every state makes noise as decisive as what is known: without a bonus the policy has
             # closed after a thousand actions, and hardly learns from there.
             "learner.entropy_weight": 0.12,
-            "learner.entropy_divisor": "root_size",
+            "learner.entropy_per": "entry",
             # Of twenty draws from a policy that is held open in six dimensions none may be what it finds best.
             "search.evaluation_temperature": 0.05,
             "learner.unroll": 3,
