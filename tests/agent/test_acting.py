@@ -1,13 +1,11 @@
 """How an action is chosen from what a search found."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from smuzero.agent.acting import choose_slot, evaluation_settings, make_act
+from smuzero.agent.acting import choose_slot, make_act
 from smuzero.agent.improvement import ImprovementSettings
 from smuzero.search.settings import SearchSettings
 
@@ -40,15 +38,3 @@ def test_an_improved_policy_that_acts_takes_what_it_is_sure_of(temperature):
     is_sure = np.asarray(jnp.max(decision.visits, axis=-1) > 1 - 1e-6)
     assert is_sure.sum() > 40
     np.testing.assert_array_equal(POLICY.pack(decision.action)[is_sure], words[is_sure])
-
-
-def test_evaluation_is_without_noise_and_at_a_temperature_of_its_own():
-    """At a tiny τ all draws are what the policy finds likeliest, whatever the model thinks of it."""
-    assert evaluation_settings(SEARCH) == dataclasses.replace(SEARCH, noise_fraction=0.0)
-    sharp = evaluation_settings(dataclasses.replace(SEARCH, evaluation_temperature=1e-3))
-    assert (sharp.temperature, sharp.noise_fraction) == (1e-3, 0.0)
-    params = make_state().params
-    observation = np.random.default_rng(0).normal(size=(50, OBSERVATION)).astype(np.float32)
-    decision = make_act(NETWORK, POLICY, sharp, GAMMA, 0.0)(params, jax.random.key(1), observation, None)
-    logits, _ = jax.vmap(lambda x: NETWORK.predict(params, NETWORK.represent(params, x)))(observation)
-    np.testing.assert_array_equal(decision.action, jnp.argmax(logits.reshape(50, 2, 3), axis=-1))

@@ -28,7 +28,6 @@ def test_defaults_are_those_of_the_paper():
         {"noise_concentration": 0.0},
         {"min_value_range": 0.0},
         {"temperature": float("nan")},
-        {"evaluation_temperature": 0.0},
         {"mixed_fraction": 1.5},
         {"mixed_temperature": 0.0},
         {"widening_start": -1},

@@ -151,6 +151,5 @@ def choose_slot(
 
 
 def evaluation_settings(settings: SearchSettings) -> SearchSettings:
-    """The same search without exploration noise (Appendix A), by the temperature of evaluation where there is one."""
-    temperature = settings.temperature if settings.evaluation_temperature is None else settings.evaluation_temperature
-    return dataclasses.replace(settings, noise_fraction=0.0, temperature=temperature)
+    """The same search without exploration noise (Appendix A)."""
+    return dataclasses.replace(settings, noise_fraction=0.0)

@@ -109,11 +109,8 @@ PRESETS: dict[str, Preset] = {
             # rewards are few, values of what was never met.
             "reanalyse.value_of": "policy",
             # A unit of Q for every state makes noise as decisive as what is known: without a bonus the policy has
-            # closed after a thousand actions, and hardly learns from there.
-            "learner.entropy_weight": 0.12,
-            "learner.entropy_per": "entry",
-            # Of twenty draws from a policy that is held open in six dimensions none may be what it finds best.
-            "search.evaluation_temperature": 0.05,
+            # closed after a thousand actions, and what six dimensions still need is hardly tried.
+            "learner.entropy_weight": 0.05,
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,

@@ -23,9 +23,6 @@ class SearchSettings:
     """What β is made from: "policy" is π^(1/τ), "uniform" gives all legal actions the same (Section 5.5)."""
     temperature: float = 1.0
     """τ of the proposal β = π^(1/τ) (Section 5.5)."""
-    evaluation_temperature: float | None = None
-    """τ in evaluation, and wherever a trained agent acts: below 1, the search chooses among what the policy finds
-    likeliest. A policy that an entropy bonus keeps open seldom draws that in many dimensions. None is `temperature`."""
     mixed_fraction: float = 0.0
     """m, the share of a second proposal: β = (1 - m)·β₁ + m·π^(1/τ₂), β₁ as above; 0 is β₁ alone (Section 5.5)."""
     mixed_temperature: float = 2.0
@@ -74,9 +71,8 @@ class SearchSettings:
                 )
         if self.root_lookahead < 1:
             raise ValueError(f"root_lookahead is {self.root_lookahead}, but must be at least 1, which is the paper's.")
-        above_zero = ("temperature", "mixed_temperature", "c1", "c2", "noise_concentration", "min_value_range")
-        for name in (*above_zero, "evaluation_temperature"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
+        for name in ("temperature", "mixed_temperature", "c1", "c2", "noise_concentration", "min_value_range"):
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0.")
         for name, usual in (
             ("noise_fraction", "MuZero uses 0.25."),
