@@ -110,7 +110,8 @@ PRESETS: dict[str, Preset] = {
             "reanalyse.value_of": "policy",
             # A unit of Q for every state makes noise as decisive as what is known: without a bonus the policy has
             # closed after a thousand actions, and what six dimensions still need is hardly tried.
-            "learner.entropy_weight": 0.05,
+            "learner.entropy_weight": 0.25,
+            "learner.entropy_per": "entry",
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
