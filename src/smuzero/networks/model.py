@@ -215,6 +215,28 @@ class ConditionedDynamics(nnx.Module):
         return latent, self.reward(latent + self.reward_action(action))
 
 
+def _make_modules(
+    settings: NetworkSettings,
+    policy: Policy,
+    make_input: Callable[[nnx.Rngs], nnx.Module],
+    sketch_size: int | None,
+    rngs: nnx.Rngs,
+) -> dict[str, nnx.Module]:
+    """The network's modules by name; `sketch_size` is how many numbers say what was observed, None if none do."""
+    outputs = policy.num_logits + settings.value_bins
+    kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
+    modules: dict[str, nnx.Module] = {}
+    if settings.lstm:
+        modules["recall"] = recurrent.Memory(make_input(rngs), settings.width, skip=settings.lstm_skip, rngs=rngs)
+    embed = recurrent.Recollection() if settings.lstm else make_input(rngs)
+    modules["represent"] = Representation(settings, embed, rngs=rngs)
+    modules["dynamics"] = kind(settings, policy, rngs=rngs)
+    modules["predict"] = heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs)
+    if sketch_size is not None:
+        modules["reconstruct"] = Reconstruction(settings.width, sketch_size, rngs=rngs)
+    return modules
+
+
 def make_network(
     settings: NetworkSettings,
     observation_shape: tuple[int, ...],
@@ -231,27 +253,11 @@ def make_network(
     size = math.prod(observation_shape)
     symlog = settings.observation_symlog
     make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
-    outputs = policy.num_logits + settings.value_bins
     draw = functools.partial(sketch, takes_symlog=symlog, kind=settings.sketch, motion_planes=settings.motion_planes)
-    kind = Dynamics if settings.action_input == "one_hot" else ConditionedDynamics
-
-    def represented(rngs: nnx.Rngs) -> dict[str, nnx.Module]:
-        if not settings.lstm:
-            return {"represent": Representation(settings, make_input(rngs), rngs=rngs)}
-        memory = recurrent.Memory(make_input(rngs), settings.width, skip=settings.lstm_skip, rngs=rngs)
-        return {"recall": memory, "represent": Representation(settings, recurrent.Recollection(), rngs=rngs)}
+    drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32)).size if reconstructs else None
 
     def build(key: PRNGKeyArray) -> dict[str, nnx.Module]:
-        rngs = nnx.Rngs(key)
-        modules = {
-            **represented(rngs),
-            "dynamics": kind(settings, policy, rngs=rngs),
-            "predict": heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs),
-        }
-        if reconstructs:
-            drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32))
-            modules["reconstruct"] = Reconstruction(settings.width, drawn.size, rngs=rngs)
-        return modules
+        return _make_modules(settings, policy, make_input, drawn, nnx.Rngs(key))
 
     init, module, shapes = split_once(build, settings.matmul_precision)
 
