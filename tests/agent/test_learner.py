@@ -266,13 +266,6 @@ def test_target_network_is_a_moving_average_with_a_period_of_one():
     np.testing.assert_allclose(np.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(mu))), 0.05, rtol=1e-4)
 
 
-def test_entropy_can_count_as_a_mean_over_an_actions_entries(step):
-    settings = dataclasses.replace(SETTINGS, entropy_per="entry", entropy_weight=2 * 0.05)
-    state, metrics, _ = make_update(NETWORK, POLICY, settings)(make_state(), make_windows())
-    np.testing.assert_allclose(metrics["loss/total"], step[3]["loss/total"], rtol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.params, step[2].params)
-
-
 def test_encoding_every_observation_once_changes_no_target():
     settings = dataclasses.replace(SETTINGS, encodes_once=True)
     plain, _, _ = make_update(NETWORK, POLICY, SETTINGS)(make_state(), make_windows())

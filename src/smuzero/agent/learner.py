@@ -128,7 +128,7 @@ def batch_loss(
 
     windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)
-    return total_loss(losses, settings.loss_weights(policy.size), jnp.asarray(windows.weight)), (losses, predictions)
+    return total_loss(losses, settings.loss_weights, jnp.asarray(windows.weight)), (losses, predictions)
 
 
 def make_update(

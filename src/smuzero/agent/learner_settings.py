@@ -43,9 +43,6 @@ class LearnerSettings:
     reward_weight: float = 1.0
     entropy_weight: float = 0.0
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
-    entropy_per: Literal["action", "entry"] = "action"
-    """What the bonus is for: "action" is the entropy of the whole action, as in A.1, "entry" its mean over the action's
-    entries. Each entry's share in what Q differs by falls with their number, and so has what holds it open to."""
     consistency_weight: float = 0.0
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
     reconstruction_weight: float = 0.0
@@ -76,7 +73,6 @@ class LearnerSettings:
             ("schedule", ("cosine", "exponential")),
             ("optimiser", ("adamw", "sgd")),
             ("reconstruction_unit", ("brightness", "variance")),
-            ("entropy_per", ("action", "entry")),
         )
         for name, known in choices:
             if getattr(self, name) not in known:
@@ -92,13 +88,13 @@ class LearnerSettings:
         """Rows behind a step that its target looks at: n, and one for every further bootstrap."""
         return self.n_step + self.num_bootstraps - 1
 
-    def loss_weights(self, action_size: int) -> Losses:
-        """The weight of each term, where an action has so many entries."""
+    @property
+    def loss_weights(self) -> Losses:
         weights = (
             self.policy_weight,
             self.value_weight,
             self.reward_weight,
-            self.entropy_weight / (action_size if self.entropy_per == "entry" else 1),
+            self.entropy_weight,
             self.consistency_weight,
             self.reconstruction_weight,
         )

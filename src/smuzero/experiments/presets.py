@@ -108,10 +108,6 @@ PRESETS: dict[str, Preset] = {
             # An operator prefers what the model's errors make look best: a fifth too high in six dimensions, and where
             # rewards are few, values of what was never met.
             "reanalyse.value_of": "policy",
-            # A unit of Q for every state makes noise as decisive as what is known: without a bonus the policy has
-            # closed after a thousand actions, and what six dimensions still need is hardly tried.
-            "learner.entropy_weight": 0.25,
-            "learner.entropy_per": "entry",
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             "network.observation_symlog": True,
@@ -143,7 +139,6 @@ PRESETS: dict[str, Preset] = {
                 # certainty: the flattened draws keep the policy open.
                 "improvement.reference": "proposal",
                 "reanalyse.mixed_fraction": 0.5,
-                "learner.entropy_weight": 0.0,
                 "reanalyse.value_of": "improved",
             },
         },
