@@ -228,7 +228,9 @@ def _make_modules(
     modules: dict[str, nnx.Module] = {}
     if settings.lstm:
         modules["recall"] = recurrent.Memory(make_input(rngs), settings.width, skip=settings.lstm_skip, rngs=rngs)
-    embed = recurrent.Recollection() if settings.lstm else make_input(rngs)
+        embed = recurrent.Recollection()
+    else:
+        embed = make_input(rngs)
     modules["represent"] = Representation(settings, embed, rngs=rngs)
     modules["dynamics"] = kind(settings, policy, rngs=rngs)
     modules["predict"] = heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs)
