@@ -232,6 +232,34 @@ def test_priorities_are_the_distance_of_search_value_and_return(step):
     np.testing.assert_allclose(step[3]["value/target_mean"], np.mean(z), rtol=1e-4)
 
 
+def test_a_floor_weighs_the_bonus_by_what_the_batch_lacks_of_it():
+    # The bonus alone: policy, value and reward count nothing.
+    alone = dict.fromkeys(("policy_weight", "value_weight", "reward_weight", "consistency_weight"), 0.0)
+    settings = dataclasses.replace(SETTINGS, reconstruction_weight=0.0, **alone)
+    before = make_update(NETWORK, POLICY, settings)(make_state(), make_windows())[1]
+    mean = float(before["policy/entropy"])
+    for floor in (0.5, 0.9, 1.0):
+        held = dataclasses.replace(settings, entropy_floor=floor)
+        metrics = make_update(NETWORK, POLICY, held)(make_state(), make_windows())[1]
+        expected = float(before["loss/total"]) * max(0.0, 1.0 - mean / (floor * 2 * np.log(3)))
+        np.testing.assert_allclose(metrics["loss/total"], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_an_update_follows_what_is_observed_and_no_gradient_moves_it():
+    settings = NetworkSettings(width=WIDTH, num_blocks=1, value_bins=5, reward_bins=3, observation_norm=True)
+    network = make_network(settings, (OBSERVATION,), POLICY, reconstructs=True)
+    update = make_update(network, POLICY, dataclasses.replace(SETTINGS, target_period=1, target_rate=0.5))
+    windows = make_windows()
+    state, _, _ = update(init_learner(network, SETTINGS, jax.random.key(0)), windows)
+    seen, met = state.params["represent"]["input"]["statistics"], windows.observation[:, 0]
+    np.testing.assert_allclose(seen["mean"], met.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(seen["variance"], met.var(axis=0), rtol=1e-5)
+    # The target network keeps its own, which come after.
+    np.testing.assert_allclose(
+        state.target_params["represent"]["input"]["statistics"]["mean"], met.mean(axis=0) / 2, rtol=1e-5
+    )
+
+
 def test_masked_steps_do_not_change_the_update(update, step):
     windows = make_windows()
     # Window 2 is cut after its first step: its later visits, words, rewards and actions are not to be learnt from.
@@ -330,6 +358,7 @@ def test_windows_cut_for_another_unroll_are_refused(update):
         ("discount", 1.5),
         ("target_rate", 0.0),
         ("max_grad_norm", -1.0),
+        ("entropy_floor", 1.5),
     ],
 )
 def test_impossible_settings_are_refused_by_name(name, value):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
-from smuzero.agent.losses import Losses, cross_entropy, policy_loss, scale_gradient, total_loss, unroll
+from smuzero.agent.losses import Losses, cross_entropy, policy_loss, scale_gradient, shortfall, total_loss, unroll
 from smuzero.networks.model import Network
 from smuzero.operators.scalars import Support
 
@@ -55,6 +55,11 @@ def test_an_action_of_probability_zero_in_an_empty_slot_harms_neither_loss_nor_g
     loss, gradient = jax.value_and_grad(lambda logits: policy_loss(POLICY, logits, words, target))(logits)
     np.testing.assert_allclose(loss, np.log(2) + np.log(3), rtol=1e-6)
     np.testing.assert_allclose(gradient, [-1 / 2, 1 / 2, 0, -2 / 3, 1 / 3, 1 / 3], atol=1e-6)
+
+
+def test_shortfall_is_what_the_mean_entropy_lacks_of_its_floor():
+    assert float(shortfall(jnp.array([0.5, 1.0]), 1.0)) == 0.25
+    assert float(shortfall(jnp.array([0.0, 3.0]), 1.0)) == 0.0
 
 
 def test_total_loss_weighs_terms_then_windows():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,6 +113,8 @@ def test_unknown_latents_and_impossible_sizes_are_refused():
         NetworkSettings(width=0)
     with pytest.raises(Exception, match="latent"):
         NetworkSettings(latent="batchnorm")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(Exception, match="input_block"):
+        NetworkSettings(input_block="norm")  # pyright: ignore[reportArgumentType]
     with pytest.raises(Exception, match="action_input"):
         NetworkSettings(action_input="words")  # pyright: ignore[reportArgumentType]
 
@@ -158,6 +162,62 @@ def test_symlog_is_taken_of_what_is_observed_before_anything_else():
     observation = jnp.array([-300.0, -0.1, 0.0, 2.0, 40.0])
     expected = plain.represent(params, jnp.sign(observation) * jnp.log1p(jnp.abs(observation)))
     np.testing.assert_allclose(squashed.represent(params, observation), expected, atol=1e-5)
+
+
+def test_a_bare_input_block_is_its_linear_layer():
+    settings = NetworkSettings(width=16, num_blocks=0, latent="layernorm", input_block="linear")
+    network = make_network(settings, (5,), POLICY)
+    params = network.init(jax.random.key(0))
+    observation = jnp.array([3.0, -1.0, 0.5, 100.0, 0.0])
+    linear = params["represent"]["input"]["linear"]
+    assert set(params["represent"]["input"]) == {"linear"}
+    embedded = observation @ linear["kernel"] + linear["bias"]
+    expected = (embedded - jnp.mean(embedded)) / jnp.sqrt(jnp.var(embedded) + 1e-6)
+    np.testing.assert_allclose(network.represent(params, observation), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("lstm", [False, True])
+def test_observations_are_seen_by_their_distance_from_the_mean_of_what_was_learned_from(lstm):
+    plain = NetworkSettings(width=16, num_blocks=1, lstm=lstm)
+    settings = dataclasses.replace(plain, observation_norm=True)
+    network, unscaled = (make_network(each, (2, 2), POLICY) for each in (settings, plain))
+    first = network.init(jax.random.key(0))
+    rng = np.random.default_rng(0)
+    batches = rng.normal([[0.0, 50.0], [-3.0, 7.0]], [[1.0, 10.0], [0.1, 0.0]], (3, 64, 2, 2)).astype(np.float32)
+    assert network.follow is not None
+    params = first
+    for step, batch in enumerate(batches):
+        params = network.follow(params, jnp.asarray(batch), jnp.asarray(step))
+    owner, place = ("recall", "embed") if lstm else ("represent", "input")
+    statistics = params[owner][place]["statistics"]
+    flat = batches.reshape(-1, 4)
+    np.testing.assert_allclose(statistics["mean"], flat.mean(axis=0), rtol=1e-4, atol=1e-4)
+    # Each batch's squares are about the mean by then, which is off by a part of what is left to average.
+    np.testing.assert_allclose(statistics["variance"], flat.var(axis=0), rtol=0.05, atol=1e-6)
+    # The last number never moves: it is not divided by nothing; and one far from all that was met counts as ten.
+    observation = np.array([[1.0, 1e6], [-2.9, 7.0]], np.float32)
+    scaled = (observation.reshape(-1) - statistics["mean"]) / np.maximum(np.sqrt(statistics["variance"]), 1e-3)
+    scaled = np.clip(scaled, -10, 10).reshape(2, 2)
+    assert scaled[0, 1] == 10.0
+    block = {name: value for name, value in params[owner][place].items() if name != "statistics"}
+    bare = {**params, owner: {**params[owner], place: block}}
+
+    def seen(network, params, observation):
+        observation = jnp.asarray(observation)
+        if not lstm:
+            return network.represent(params, observation)
+        return network.represent(params, network.recall(params, jnp.zeros(32), observation))
+
+    np.testing.assert_allclose(seen(network, params, observation), seen(unscaled, bare, scaled), atol=1e-5)
+
+
+def test_means_forget_what_is_a_thousand_batches_old():
+    network = make_network(NetworkSettings(width=8, num_blocks=0, observation_norm=True), (1,), POLICY)
+    params = network.init(jax.random.key(0))
+    assert network.follow is not None
+    statistics = network.follow(params, jnp.full((4, 1), 5.0), jnp.asarray(10**6))["represent"]["input"]["statistics"]
+    np.testing.assert_allclose(statistics["mean"], 5.0 / 1000, rtol=1e-4)
+    assert make_network(SMALL, (1,), POLICY).follow is None
 
 
 def test_heads_with_hidden_layers_start_at_zero_and_are_as_deep_as_asked():

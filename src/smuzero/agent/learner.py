@@ -18,7 +18,7 @@ from smuzero.actions.distributions import Policy
 from smuzero.agent.batches import with_targets
 from smuzero.agent.compilation import compiler_options
 from smuzero.agent.learner_settings import LearnerSettings
-from smuzero.agent.losses import Losses, Predictions, total_loss, unroll, window_losses
+from smuzero.agent.losses import Losses, Predictions, shortfall, total_loss, unroll, window_losses
 from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse
 from smuzero.agent.targets import Targets
@@ -128,7 +128,13 @@ def batch_loss(
 
     windows = with_memories(network, params, windows, num_rows=1)
     losses, predictions = jax.vmap(one)(windows, targets)
-    return total_loss(losses, settings.loss_weights, jnp.asarray(windows.weight)), (losses, predictions)
+    weights = settings.loss_weights
+    if settings.entropy_floor is not None:
+        logits = predictions.policy_logits[:, 0]
+        uniform = policy.entropy(jnp.zeros_like(logits[0]))
+        missing = shortfall(jax.vmap(policy.entropy)(logits), settings.entropy_floor * uniform)
+        weights = weights._replace(entropy=weights.entropy * missing)
+    return total_loss(losses, weights, jnp.asarray(windows.weight)), (losses, predictions)
 
 
 def make_update(
@@ -154,14 +160,18 @@ def make_update(
             network, settings, reanalyse, fresh_value_weight, state.target_params, target_key, windows
         )
 
+        params = state.params
+        if network.follow is not None:
+            params = network.follow(params, jnp.asarray(windows.observation)[:, 0], state.step)
+
         def loss(params: Params) -> tuple[Array, tuple[Losses, Predictions]]:
             return batch_loss(network, policy, settings, params, windows, targets)
 
-        (total, (losses, predictions)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+        (total, (losses, predictions)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         # Optax mixes integers and floats; where promotion is strict, it is meant for our own code.
         with jax.numpy_dtype_promotion("standard"):
-            change, opt_state = optimiser.update(gradient, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, change)
+            change, opt_state = optimiser.update(gradient, state.opt_state, params)
+        params = optax.apply_updates(params, change)
         step = state.step + 1
         target_params = refresh_target(settings, state.target_params, params, step)
         metrics = {

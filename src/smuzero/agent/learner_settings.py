@@ -43,6 +43,9 @@ class LearnerSettings:
     reward_weight: float = 1.0
     entropy_weight: float = 0.0
     """Bonus for the policy's entropy; A.1 uses 5e-3 with a Gaussian policy, 0 otherwise."""
+    entropy_floor: float | None = None
+    """f, a share of the uniform policy's entropy H_u: the bonus then counts max(0, 1 - H / (f·H_u)), with H the mean of
+    a batch's first steps, so that it holds the policy at f and says nothing above. None, A.1's, always counts it."""
     consistency_weight: float = 0.0
     """Pull of unrolled states towards the target network's states of the observations met there; 0 is the paper's."""
     reconstruction_weight: float = 0.0
@@ -80,6 +83,11 @@ class LearnerSettings:
         for name in ("discount", "target_rate"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0 and at most 1.")
+        if self.entropy_floor is not None and not 0.0 < self.entropy_floor <= 1.0:
+            raise ValueError(
+                f"entropy_floor is {self.entropy_floor}, but must be above 0 and at most 1, the uniform policy's; None "
+                "has a bonus without a floor."
+            )
         if self.max_grad_norm is not None and self.max_grad_norm <= 0:
             raise ValueError(f"max_grad_norm is {self.max_grad_norm}, but must be above 0; None turns it off.")
 

@@ -116,6 +116,14 @@ def reconstruction_losses(
     return half if weight is None else weight * half
 
 
+def shortfall(entropies: Float[Array, " B"], floor: float | Float[Array, ""]) -> Float[Array, ""]:
+    """max(0, 1 − H / H_min): how far the mean entropy is below a floor, as a share of it; without a gradient.
+
+    Not the paper's. As the weight of a bonus it holds a whole batch, and not each of its states, at the floor.
+    """
+    return jax.lax.stop_gradient(jnp.maximum(0.0, 1.0 - jnp.mean(entropies) / floor))
+
+
 def window_losses(
     network: Network,
     policy: Policy,

@@ -43,14 +43,14 @@ class MixedInput(nnx.Module):
 
     def __init__(self, settings: NetworkSettings, parts: tuple[Part, ...], stack: int, *, rngs: nnx.Rngs):
         self.parts = parts
-        pictures, blocks = {}, {}
+        pictures, blocks, bare = {}, {}, settings.input_block == "linear"
         for part in parts:
             *rows, channels = part.shape
             size, symlog = stack * math.prod(part.shape), settings.observation_symlog
             if len(part.shape) == 3:
                 pictures[part.name] = Downsampling(settings, stack * channels, rngs=rngs)
                 size, symlog = math.prod(halved(length, 4) for length in rows) * settings.width, False
-            blocks[part.name] = towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs)
+            blocks[part.name] = towers.InputBlock(size, settings.width, takes_symlog=symlog, bare=bare, rngs=rngs)
         self.pictures, self.blocks = nnx.Dict(pictures), nnx.Dict(blocks)
 
     def __call__(self, observation: UInt8[Array, " bytes"]) -> Float[Array, " width"]:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks import heads, recurrent, towers
@@ -61,6 +61,12 @@ class NetworkSettings:
     the last of its stack and what each differs by from the one before; 0 shows all as they are."""
     observation_symlog: bool = False
     """Take sign(x)·log(1 + |x|) of every number that is observed: fast joints then do not drown out slow ones."""
+    observation_norm: bool = False
+    """Of observations that are one vector, take every number's distance from its mean in deviations, both over what
+    was learned from so far; after the symlog, where both are asked for."""
+    input_block: Literal["layernorm_tanh", "linear"] = "layernorm_tanh"
+    """What embeds a vector: a linear layer, LayerNorm and tanh (Appendix A), or the linear layer alone, which keeps how
+    large its numbers are."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -100,6 +106,8 @@ class NetworkSettings:
             raise ValueError(f"sketch is {self.sketch!r}, but can be 'blocks' or 'tents'.")
         if self.latent not in ("minmax", "layernorm"):
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
+        if self.input_block not in ("layernorm_tanh", "linear"):
+            raise ValueError(f"input_block is {self.input_block!r}, but can be 'layernorm_tanh' (paper) or 'linear'.")
         if self.action_input not in ("one_hot", "coordinates"):
             raise ValueError(f"action_input is {self.action_input!r}, but can be 'one_hot' (paper) or 'coordinates'.")
         if self.matmul_precision not in ("float32", "bfloat16"):
@@ -152,6 +160,9 @@ class Network:
     """Params as shapes and dtypes; None where `init` has to be traced to know them, which takes seconds."""
     matmul_precision: Literal["float32", "bfloat16"] = "float32"
     """What linear layers multiply in, by which updates are compiled."""
+    follow: Callable[[Params, Num[Array, "B ..."], Int[Array, ""]], Params] | None = None
+    """params, a batch of observations, updates so far -> params whose observations' means and deviations have followed
+    the batch; None where observations are taken as they are."""
 
 
 def rescale(latent: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -253,8 +264,15 @@ def make_network(
     a latent also says what was observed.
     """
     size = math.prod(observation_shape)
-    symlog = settings.observation_symlog
-    make_input = make_input or (lambda rngs: towers.InputBlock(size, settings.width, takes_symlog=symlog, rngs=rngs))
+    symlog, has_statistics = settings.observation_symlog, settings.observation_norm and make_input is None
+    bare = settings.input_block == "linear"
+
+    def make_block(rngs: nnx.Rngs) -> nnx.Module:
+        return towers.InputBlock(
+            size, settings.width, takes_symlog=symlog, has_statistics=has_statistics, bare=bare, rngs=rngs
+        )
+
+    make_input = make_input or make_block
     draw = functools.partial(sketch, takes_symlog=symlog, kind=settings.sketch, motion_planes=settings.motion_planes)
     drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32)).size if reconstructs else None
 
@@ -279,6 +297,13 @@ def make_network(
     def recall(params: Params, memory: Array, observation: Array) -> Array:
         return module(params, "recall")(memory, observation)
 
+    def follow(params: Params, observation: Array, num_updates: Array) -> Params:
+        flat = jax.vmap(functools.partial(towers.flattened, takes_symlog=symlog))(observation)
+        owner, place = ("recall", "embed") if settings.lstm else ("represent", "input")
+        block = params[owner][place]
+        moved = {**block, "statistics": towers.followed(block["statistics"], flat, num_updates)}
+        return {**params, owner: {**params[owner], place: moved}}
+
     def reconstruct(params: Params, latent: Array) -> Array:
         return module(params, "reconstruct")(latent)
 
@@ -295,4 +320,5 @@ def make_network(
         draw if reconstructs else None,
         shapes,
         settings.matmul_precision,
+        follow if has_statistics else None,
     )

@@ -8,9 +8,18 @@ Weights start as Haiku's did (the paper's library): normal with variance
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Int, Num
 
 from smuzero.operators.scalars import symlog
+
+LEAST_DEVIATION = 1e-3
+"""What hardly moves is not divided by less: its noise would be all there is to see."""
+
+FARTHEST = 10.0
+"""Deviations from the mean beyond which a number counts as this far: one that was 0 so far may become anything."""
+
+MEMORY = 1000
+"""Batches over which means and deviations are averaged."""
 
 
 def flattened(observation: Num[Array, "..."], *, takes_symlog: bool = False) -> Float[Array, " size"]:
@@ -19,16 +28,59 @@ def flattened(observation: Num[Array, "..."], *, takes_symlog: bool = False) -> 
     return symlog(flat) if takes_symlog else flat
 
 
-class InputBlock(nnx.Module):
-    """Linear, LayerNorm, tanh of a flattened observation, of whose numbers the symlog is taken first if so asked."""
+class Statistics(nnx.Module):
+    """(x − mean) / deviation of every observed number, over what was learned from so far; not the paper's.
 
-    def __init__(self, size: int, width: int, *, takes_symlog: bool = False, rngs: nnx.Rngs):
+    No gradient moves them: `followed` does, as batches come.
+    """
+
+    def __init__(self, size: int):
+        self.mean = nnx.Param(jnp.zeros(size))
+        self.variance = nnx.Param(jnp.ones(size))
+
+    def __call__(self, flat: Float[Array, " size"]) -> Float[Array, " size"]:
+        mean, variance = jax.lax.stop_gradient((self.mean[...], self.variance[...]))
+        return jnp.clip((flat - mean) / jnp.maximum(jnp.sqrt(variance), LEAST_DEVIATION), -FARTHEST, FARTHEST)
+
+
+def followed(
+    statistics: dict[str, Float[Array, " size"]], flat: Float[Array, "B size"], num_updates: Int[Array, ""]
+) -> dict[str, Float[Array, " size"]]:
+    """`Statistics` after one more batch: a mean over all of them at first, a moving one from the thousandth on."""
+    rate = jnp.maximum(1.0 / (1.0 + num_updates.astype(jnp.float32)), 1.0 / MEMORY)
+    mean = statistics["mean"] + rate * (jnp.mean(flat, axis=0) - statistics["mean"])
+    # About the mean, not as a difference of two squares, which may be large and nearly the same.
+    square = jnp.mean(jnp.square(flat - mean[None]), axis=0)
+    return {"mean": mean, "variance": statistics["variance"] + rate * (square - statistics["variance"])}
+
+
+class InputBlock(nnx.Module):
+    """Linear, LayerNorm, tanh of a flattened observation (Appendix A).
+
+    Not the paper's: the symlog of its numbers, or their distance from their means, is taken first (`takes_symlog`,
+    `has_statistics`), and a `bare` block ends with its linear layer, since LayerNorm takes away what all numbers have
+    in common, such as how large they are.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        width: int,
+        *,
+        takes_symlog: bool = False,
+        has_statistics: bool = False,
+        bare: bool = False,
+        rngs: nnx.Rngs,
+    ):
         self.takes_symlog = takes_symlog
+        self.statistics = Statistics(size) if has_statistics else None
         self.linear = nnx.Linear(size, width, rngs=rngs)
-        self.norm = nnx.LayerNorm(width, rngs=rngs)
+        self.norm = None if bare else nnx.LayerNorm(width, rngs=rngs)
 
     def __call__(self, observation: Num[Array, "..."]) -> Float[Array, " width"]:
-        return jnp.tanh(self.norm(self.linear(flattened(observation, takes_symlog=self.takes_symlog))))
+        flat = flattened(observation, takes_symlog=self.takes_symlog)
+        embedded = self.linear(flat if self.statistics is None else self.statistics(flat))
+        return embedded if self.norm is None else jnp.tanh(self.norm(embedded))
 
 
 class ActionBlock(nnx.Module):
