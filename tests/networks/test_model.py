@@ -8,6 +8,7 @@ import pytest
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.model import NetworkSettings, make_network, rescale
 
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "silu": lambda x: x / (1 + np.exp(-x))}
 POLICY = FactoredCategorical(num_dims=2, num_choices=3)
 SMALL = NetworkSettings(width=16, num_blocks=2)
 
@@ -79,8 +80,10 @@ def test_observations_of_any_shape_and_dtype_are_flattened():
     assert network.represent(params, image).shape == (16,)
 
 
-def test_representation_is_the_towers_of_the_paper_written_out():
-    network = make_network(SMALL, (5,), POLICY)
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_representation_is_the_towers_of_the_paper_written_out(activation):
+    network = make_network(dataclasses.replace(SMALL, activation=activation), (5,), POLICY)
+    activate = ACTIVATIONS[activation]
     params = jax.tree.map(
         lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size)).reshape(x.shape), network.init(KEY := jax.random.key(0))
     )
@@ -96,8 +99,8 @@ def test_representation_is_the_towers_of_the_paper_written_out():
     x = np.tanh(norm(linear(np.asarray(observation), part["input"]["linear"]), part["input"]["norm"]))
     for i in range(2):
         block = part["tower"]["blocks"][i]
-        hidden = linear(np.maximum(norm(x, block["norm_1"]), 0), block["linear_1"])
-        x = x + linear(np.maximum(norm(hidden, block["norm_2"]), 0), block["linear_2"])
+        hidden = linear(activate(norm(x, block["norm_1"])), block["linear_1"])
+        x = x + linear(activate(norm(hidden, block["norm_2"])), block["linear_2"])
     x = (x - x.min()) / (x.max() - x.min())
     np.testing.assert_allclose(network.represent(params, observation), x, atol=1e-5)
 
@@ -119,9 +122,13 @@ def test_unknown_latents_and_impossible_sizes_are_refused():
         NetworkSettings(action_input="words")  # pyright: ignore[reportArgumentType]
 
 
-def test_coordinates_enter_the_hidden_layer_of_every_block_and_the_reward():
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_coordinates_enter_the_hidden_layer_of_every_block_and_the_reward(activation):
     policy = FactoredCategorical(num_dims=1, num_choices=5, is_ordered=True)
-    settings = NetworkSettings(width=8, num_blocks=2, latent="layernorm", action_input="coordinates")
+    settings = NetworkSettings(
+        width=8, num_blocks=2, latent="layernorm", action_input="coordinates", activation=activation
+    )
+    activate = ACTIVATIONS[activation]
     network = make_network(settings, (3,), policy)
     params = jax.tree.map(lambda x: x + 0.1, network.init(jax.random.key(0)))
     weights = params["dynamics"]
@@ -129,12 +136,12 @@ def test_coordinates_enter_the_hidden_layer_of_every_block_and_the_reward():
     for choice, value in enumerate([-1.0, -0.5, 0.0, 0.5, 1.0]):
         x = np.asarray(latent)
         for block in weights["blocks"].values():
-            hidden = np.maximum(normalised(x) * block["norm"]["scale"] + block["norm"]["bias"], 0)
+            hidden = activate(normalised(x) * block["norm"]["scale"] + block["norm"]["bias"])
             hidden = linear(block["linear_1"], hidden) + value * np.asarray(block["action"]["kernel"])[0]
-            x = x + linear(block["linear_2"], np.maximum(hidden, 0))
+            x = x + linear(block["linear_2"], activate(hidden))
         x = normalised(x)
         head, told = weights["reward"], x + linear(weights["reward_action"], np.array([value]))
-        reward = linear(head["linear"], np.maximum(normalised(told) * head["norm"]["scale"] + head["norm"]["bias"], 0))
+        reward = linear(head["linear"], activate(normalised(told) * head["norm"]["scale"] + head["norm"]["bias"]))
         found = network.dynamics(params, latent, jnp.array([choice]))
         np.testing.assert_allclose(found[0], x, atol=2e-5)
         np.testing.assert_allclose(found[1], reward, atol=2e-5)

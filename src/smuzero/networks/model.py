@@ -67,6 +67,9 @@ class NetworkSettings:
     input_block: Literal["layernorm_tanh", "linear"] = "layernorm_tanh"
     """What embeds a vector: a linear layer, LayerNorm and tanh (Appendix A), or the linear layer alone, which keeps how
     large its numbers are."""
+    activation: Literal["relu", "silu"] = "relu"
+    """Between the layers of fully connected towers and heads: ReLU (Appendix A), or SiLU, which is smooth, as most of
+    what bodies do is. Convolutions have ReLU."""
     latent: Literal["minmax", "layernorm"] = "minmax"
     """How a latent is kept in bounds: by its own minimum and maximum (MuZero) or by LayerNorm."""
     action_input: Literal["one_hot", "coordinates"] = "one_hot"
@@ -108,6 +111,8 @@ class NetworkSettings:
             raise ValueError(f"latent is {self.latent!r}, but the known ways are 'minmax' (MuZero) and 'layernorm'.")
         if self.input_block not in ("layernorm_tanh", "linear"):
             raise ValueError(f"input_block is {self.input_block!r}, but can be 'layernorm_tanh' (paper) or 'linear'.")
+        if self.activation not in towers.ACTIVATIONS:
+            raise ValueError(f"activation is {self.activation!r}, but can be 'relu' (paper) or 'silu'.")
         if self.action_input not in ("one_hot", "coordinates"):
             raise ValueError(f"action_input is {self.action_input!r}, but can be 'one_hot' (paper) or 'coordinates'.")
         if self.matmul_precision not in ("float32", "bfloat16"):
@@ -116,6 +121,10 @@ class NetworkSettings:
             raise ValueError(
                 "num_blocks is 0, but with action_input 'coordinates' actions enter blocks: 1 is the least."
             )
+
+    @property
+    def activate(self) -> towers.Activation:
+        return towers.ACTIVATIONS[self.activation]
 
     @property
     def memory_size(self) -> int:
@@ -183,7 +192,7 @@ class Representation(nnx.Module):
 
     def __init__(self, settings: NetworkSettings, embed: nnx.Module, *, rngs: nnx.Rngs):
         self.input: Any = embed
-        self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
+        self.tower = towers.Tower(settings.width, settings.num_blocks, settings.activate, rngs=rngs)
         self.bound = make_bound(settings, rngs)
 
     def __call__(self, observation: Num[Array, "..."]) -> Float[Array, " width"]:
@@ -194,10 +203,12 @@ class Dynamics(nnx.Module):
     """The action's block is added to the latent; a tower follows, and the reward is read off its output."""
 
     def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
-        self.action = towers.ActionBlock(policy.num_features, settings.width, rngs=rngs)
-        self.tower = towers.Tower(settings.width, settings.num_blocks, rngs=rngs)
+        self.action = towers.ActionBlock(policy.num_features, settings.width, settings.activate, rngs=rngs)
+        self.tower = towers.Tower(settings.width, settings.num_blocks, settings.activate, rngs=rngs)
         self.bound = make_bound(settings, rngs)
-        self.reward = heads.Head(settings.width, settings.reward_bins, settings.head_layers, rngs=rngs)
+        self.reward = heads.Head(
+            settings.width, settings.reward_bins, settings.head_layers, settings.activate, rngs=rngs
+        )
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " F"]
@@ -211,10 +222,13 @@ class ConditionedDynamics(nnx.Module):
 
     def __init__(self, settings: NetworkSettings, policy: Policy, *, rngs: nnx.Rngs):
         width, size = settings.width, policy.num_coordinates
-        self.blocks = nnx.List([towers.ConditionedBlock(width, size, rngs=rngs) for _ in range(settings.num_blocks)])
+        blocks = [
+            towers.ConditionedBlock(width, size, settings.activate, rngs=rngs) for _ in range(settings.num_blocks)
+        ]
+        self.blocks = nnx.List(blocks)
         self.bound = make_bound(settings, rngs)
         self.reward_action = nnx.Linear(size, width, rngs=rngs)
-        self.reward = heads.Head(width, settings.reward_bins, settings.head_layers, rngs=rngs)
+        self.reward = heads.Head(width, settings.reward_bins, settings.head_layers, settings.activate, rngs=rngs)
 
     def __call__(
         self, latent: Float[Array, " width"], action: Float[Array, " C"]
@@ -244,7 +258,7 @@ def _make_modules(
         embed = make_input(rngs)
     modules["represent"] = Representation(settings, embed, rngs=rngs)
     modules["dynamics"] = kind(settings, policy, rngs=rngs)
-    modules["predict"] = heads.Head(settings.width, outputs, settings.head_layers, rngs=rngs)
+    modules["predict"] = heads.Head(settings.width, outputs, settings.head_layers, settings.activate, rngs=rngs)
     if sketch_size is not None:
         modules["reconstruct"] = Reconstruction(settings.width, sketch_size, rngs=rngs)
     return modules

@@ -5,12 +5,20 @@ Weights start as Haiku's did (the paper's library): normal with variance
 1 / fan-in, truncated at two deviations, which is also Flax's default.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Num
 
 from smuzero.operators.scalars import symlog
+
+Activation = Callable[[Array], Array]
+
+ACTIVATIONS: dict[Literal["relu", "silu"], Activation] = {"relu": jax.nn.relu, "silu": jax.nn.silu}
+"""Appendix A's, and one that is smooth."""
 
 LEAST_DEVIATION = 1e-3
 """What hardly moves is not divided by less: its noise would be all there is to see."""
@@ -84,39 +92,41 @@ class InputBlock(nnx.Module):
 
 
 class ActionBlock(nnx.Module):
-    """Linear, LayerNorm, ReLU of an action's one-hot form (Appendix A).
+    """Linear, LayerNorm, activation of an action's one-hot form (Appendix A).
 
     One-hot because LayerNorm after a linear layer of one scalar would keep
     only the scalar's sign.
     """
 
-    def __init__(self, size: int, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, size: int, width: int, activate: Activation = jax.nn.relu, *, rngs: nnx.Rngs):
+        self.activate = activate
         self.linear = nnx.Linear(size, width, rngs=rngs)
         self.norm = nnx.LayerNorm(width, rngs=rngs)
 
     def __call__(self, one_hot: Float[Array, " choices"]) -> Float[Array, " width"]:
-        return jax.nn.relu(self.norm(self.linear(one_hot)))
+        return self.activate(self.norm(self.linear(one_hot)))
 
 
 class ResidualBlock(nnx.Module):
-    """Two layers of LayerNorm, ReLU, linear, around a skip (ResNet v2, pre-activation)."""
+    """Two layers of LayerNorm, activation, linear, around a skip (ResNet v2, pre-activation)."""
 
-    def __init__(self, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, activate: Activation = jax.nn.relu, *, rngs: nnx.Rngs):
+        self.activate = activate
         self.norm_1 = nnx.LayerNorm(width, rngs=rngs)
         self.linear_1 = nnx.Linear(width, width, rngs=rngs)
         self.norm_2 = nnx.LayerNorm(width, rngs=rngs)
         self.linear_2 = nnx.Linear(width, width, rngs=rngs)
 
     def __call__(self, x: Float[Array, " width"]) -> Float[Array, " width"]:
-        hidden = self.linear_1(jax.nn.relu(self.norm_1(x)))
-        return x + self.linear_2(jax.nn.relu(self.norm_2(hidden)))
+        hidden = self.linear_1(self.activate(self.norm_1(x)))
+        return x + self.linear_2(self.activate(self.norm_2(hidden)))
 
 
 class Tower(nnx.Module):
     """`num_blocks` residual blocks, one after the other."""
 
-    def __init__(self, width: int, num_blocks: int, *, rngs: nnx.Rngs):
-        self.blocks = nnx.List([ResidualBlock(width, rngs=rngs) for _ in range(num_blocks)])
+    def __init__(self, width: int, num_blocks: int, activate: Activation = jax.nn.relu, *, rngs: nnx.Rngs):
+        self.blocks = nnx.List([ResidualBlock(width, activate, rngs=rngs) for _ in range(num_blocks)])
 
     def __call__(self, x: Float[Array, " width"]) -> Float[Array, " width"]:
         for block in self.blocks:
@@ -127,14 +137,15 @@ class Tower(nnx.Module):
 class ConditionedBlock(nnx.Module):
     """A residual block whose hidden layer also reads the action's coordinates.
 
-        x + W₂ relu(W₁ relu(LayerNorm(x)) + W_a a)
+        x + W₂ φ(W₁ φ(LayerNorm(x)) + W_a a)
 
     Not the paper's. Within one step of a simulator an action changes little;
     here its effect is learned as a change of the latent, starts small, and no
     LayerNorm stands between the action and what it changes.
     """
 
-    def __init__(self, width: int, num_coordinates: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, num_coordinates: int, activate: Activation = jax.nn.relu, *, rngs: nnx.Rngs):
+        self.activate = activate
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.linear_1 = nnx.Linear(width, width, rngs=rngs)
         self.action = nnx.Linear(num_coordinates, width, use_bias=False, rngs=rngs)
@@ -142,5 +153,5 @@ class ConditionedBlock(nnx.Module):
         self.linear_2 = nnx.Linear(width, width, kernel_init=small, rngs=rngs)
 
     def __call__(self, x: Float[Array, " width"], coordinates: Float[Array, " coordinates"]) -> Float[Array, " width"]:
-        hidden = self.linear_1(jax.nn.relu(self.norm(x))) + self.action(coordinates)
-        return x + self.linear_2(jax.nn.relu(hidden))
+        hidden = self.linear_1(self.activate(self.norm(x))) + self.action(coordinates)
+        return x + self.linear_2(self.activate(hidden))
