@@ -37,8 +37,6 @@ class Preset:
 # The rewards of up to four frames together, and what γ = 0.99 makes of them.
 _HELD_CONTROL: dict[str, Any] = {"network.reward_range": (-4.0, 4.0), "network.value_range": (-400.0, 400.0)}
 
-_PLAIN_INPUT: dict[str, Any] = {"network.observation_norm": True, "network.input_block": "linear"}
-
 # `efficient` as it was measured there: before it had a floor, smooth towers and means of what is observed.
 _BEFORE_FLOOR: dict[str, Any] = {
     "learner.entropy_floor": None,
@@ -128,7 +126,8 @@ PRESETS: dict[str, Preset] = {
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
             # Each makes a better model: a third less error of cheetah.run's rewards, and a fifth less by what is smooth.
-            **_PLAIN_INPUT,
+            "network.observation_norm": True,
+            "network.input_block": "linear",
             "network.activation": "silu",
             # Latents that are read off by one linear layer, or mostly for values, tell actions apart less well.
             "network.head_layers": 1,
