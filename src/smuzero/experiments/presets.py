@@ -125,7 +125,7 @@ PRESETS: dict[str, Preset] = {
             "reanalyse.value_of": "policy",
             "learner.unroll": 3,
             "learner.max_grad_norm": 10.0,
-            # Each makes a better model: a third less error of cheetah.run's rewards, and a fifth less by what is smooth.
+            # A better model: a third less error of cheetah.run's rewards, and a fifth less by what is smooth.
             "network.observation_norm": True,
             "network.input_block": "linear",
             "network.activation": "silu",
