@@ -264,6 +264,26 @@ def _make_modules(
     return modules
 
 
+def _input_block(settings: NetworkSettings, size: int, rngs: nnx.Rngs) -> towers.InputBlock:
+    return towers.InputBlock(
+        size,
+        settings.width,
+        takes_symlog=settings.observation_symlog,
+        has_statistics=settings.observation_norm,
+        bare=settings.input_block == "linear",
+        rngs=rngs,
+    )
+
+
+def _follow(settings: NetworkSettings, params: Params, observation: Array, num_updates: Array) -> Params:
+    """`Network.follow`, where the input block has statistics."""
+    flat = jax.vmap(functools.partial(towers.flattened, takes_symlog=settings.observation_symlog))(observation)
+    owner, place = ("recall", "embed") if settings.lstm else ("represent", "input")
+    block = params[owner][place]
+    moved = {**block, "statistics": towers.followed(block["statistics"], flat, num_updates)}
+    return {**params, owner: {**params[owner], place: moved}}
+
+
 def make_network(
     settings: NetworkSettings,
     observation_shape: tuple[int, ...],
@@ -279,14 +299,7 @@ def make_network(
     """
     size = math.prod(observation_shape)
     symlog, has_statistics = settings.observation_symlog, settings.observation_norm and make_input is None
-    bare = settings.input_block == "linear"
-
-    def make_block(rngs: nnx.Rngs) -> nnx.Module:
-        return towers.InputBlock(
-            size, settings.width, takes_symlog=symlog, has_statistics=has_statistics, bare=bare, rngs=rngs
-        )
-
-    make_input = make_input or make_block
+    make_input = make_input or functools.partial(_input_block, settings, size)
     draw = functools.partial(sketch, takes_symlog=symlog, kind=settings.sketch, motion_planes=settings.motion_planes)
     drawn = jax.eval_shape(draw, jax.ShapeDtypeStruct(observation_shape, jnp.float32)).size if reconstructs else None
 
@@ -311,13 +324,6 @@ def make_network(
     def recall(params: Params, memory: Array, observation: Array) -> Array:
         return module(params, "recall")(memory, observation)
 
-    def follow(params: Params, observation: Array, num_updates: Array) -> Params:
-        flat = jax.vmap(functools.partial(towers.flattened, takes_symlog=symlog))(observation)
-        owner, place = ("recall", "embed") if settings.lstm else ("represent", "input")
-        block = params[owner][place]
-        moved = {**block, "statistics": towers.followed(block["statistics"], flat, num_updates)}
-        return {**params, owner: {**params[owner], place: moved}}
-
     def reconstruct(params: Params, latent: Array) -> Array:
         return module(params, "reconstruct")(latent)
 
@@ -334,5 +340,5 @@ def make_network(
         draw if reconstructs else None,
         shapes,
         settings.matmul_precision,
-        follow if has_statistics else None,
+        functools.partial(_follow, settings) if has_statistics else None,
     )
