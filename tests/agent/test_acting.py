@@ -9,7 +9,7 @@ from smuzero.agent.acting import choose_slot, make_act
 from smuzero.agent.improvement import ImprovementSettings
 from smuzero.search.settings import SearchSettings
 
-from .test_learner import GAMMA, NETWORK, OBSERVATION, POLICY, make_state
+from .small_learner import GAMMA, NETWORK, OBSERVATION, POLICY, make_state
 
 SEARCH = SearchSettings(num_samples=6, num_simulations=8)
 

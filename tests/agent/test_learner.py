@@ -1,180 +1,19 @@
-"""The learner's step against the same step written out, one window, one step and one equation at a time."""
+"""The learner's step against the same step written out, and what else an update keeps to."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from smuzero.actions.distributions import FactoredCategorical
-from smuzero.agent.learner import (
-    LearnerSettings,
-    init_learner,
-    learning_rate_schedule,
-    make_update,
-)
+from smuzero.agent.learner import LearnerSettings, init_learner, learning_rate_schedule, make_update
 from smuzero.agent.losses import reconstruction_losses
 from smuzero.agent.sketches import FAINTEST, whitened
 from smuzero.networks.model import NetworkSettings, make_network
-from smuzero.types import Windows
 
-B, U, N, K, OBSERVATION, WIDTH, GAMMA = 3, 2, 2, 4, 3, 8, 0.9
-POLICY = FactoredCategorical(num_dims=2, num_choices=3)
-NETWORK = make_network(
-    NetworkSettings(width=WIDTH, num_blocks=1, value_bins=5, value_range=(-4.0, 4.0), reward_bins=3),
-    (OBSERVATION,),
-    POLICY,
-    reconstructs=True,
-)
-SETTINGS = LearnerSettings(
-    batch_size=B,
-    unroll=U,
-    n_step=N,
-    discount=GAMMA,
-    learning_rate=1e-2,
-    total_updates=100,
-    weight_decay=0.1,
-    policy_weight=1.5,
-    value_weight=0.5,
-    reward_weight=2.0,
-    entropy_weight=0.05,
-    consistency_weight=3.0,
-    reconstruction_weight=0.2,
-    target_period=2,
-)
-
-
-def make_windows(seed=0) -> Windows:
-    """Three windows: one inside its sequence, one cut by a termination, one by a time limit."""
-    rng = np.random.default_rng(seed)
-    lengths = np.array([9, 2, 1])
-    is_step = np.arange(U + N + 1) < lengths[:, None]
-    discount = np.ones((B, U + N), np.float32)
-    discount[1, 1] = 0.0
-    visits = rng.integers(0, 5, (B, U + 1, K)) * is_step[:, : U + 1, None]
-    actions = rng.integers(0, 3, (B, U + 1, K, 2)).astype(np.int32)
-    return Windows(
-        observation=rng.normal(size=(B, U + N + 1, OBSERVATION)).astype(np.float32),
-        action=rng.integers(0, 3, (B, U, 2)).astype(np.int32),
-        reward=(rng.uniform(-1, 1, (B, U + N)) * is_step[:, :-1]).astype(np.float32),
-        discount=discount,
-        is_step=is_step,
-        is_terminal=np.array([False, True, False]),
-        words=np.asarray(POLICY.pack(jnp.asarray(actions))),
-        visits=visits.astype(np.float32),
-        root_value=rng.normal(size=(B, U + 1)).astype(np.float32),
-        weight=np.array([1.0, 0.5, 0.25], np.float32),
-        index=np.arange(B),
-        later_action=rng.integers(0, 3, (B, N, 2)).astype(np.int32),
-    )
-
-
-def make_state(settings=SETTINGS):
-    """A learner whose every parameter, of the target network too, is away from its first value."""
-    state = init_learner(NETWORK, settings, jax.random.key(0))
-
-    def stir(params, scale):
-        return jax.tree.map(lambda x: x + scale * jnp.sin(1.0 + jnp.arange(float(x.size))).reshape(x.shape), params)
-
-    return state._replace(params=stir(state.params, 0.2), target_params=stir(state.target_params, 0.3))
-
-
-def plain_norm(x, p):
-    centred = x - jnp.mean(x)
-    return centred / jnp.sqrt(jnp.mean(centred**2) + 1e-6) * p["scale"] + p["bias"]
-
-
-def plain_linear(x, p):
-    return x @ p["kernel"] + p["bias"]
-
-
-def plain_tower(x, p):
-    block = p["tower"]["blocks"][0]
-    hidden = plain_linear(jax.nn.relu(plain_norm(x, block["norm_1"])), block["linear_1"])
-    x = x + plain_linear(jax.nn.relu(plain_norm(hidden, block["norm_2"])), block["linear_2"])
-    return (x - jnp.min(x)) / (jnp.max(x) - jnp.min(x))
-
-
-def plain_head(latent, p):
-    return plain_linear(jax.nn.relu(plain_norm(latent, p["norm"])), p["linear"])
-
-
-def plain_represent(params, observation):
-    p = params["represent"]
-    return plain_tower(jnp.tanh(plain_norm(plain_linear(observation, p["input"]["linear"]), p["input"]["norm"])), p)
-
-
-def plain_dynamics(params, latent, action):
-    p = params["dynamics"]
-    one_hot = jnp.array([float(a == m) for a in action for m in range(3)])
-    embedding = jax.nn.relu(plain_norm(plain_linear(one_hot, p["action"]["linear"]), p["action"]["norm"]))
-    latent = plain_tower(latent + embedding, p)
-    return latent, plain_head(latent, p["reward"])
-
-
-def plain_two_hot(scalar, low, high, bins):
-    probs, position = np.zeros(bins, np.float32), (np.clip(scalar, low, high) - low) / (high - low) * (bins - 1)
-    left = min(int(position), bins - 2)
-    probs[left], probs[left + 1] = 1 - (position - left), position - left
-    return jnp.asarray(probs)
-
-
-def plain_value_target(target_params, w, b, k):
-    z, product = 0.0, 1.0
-    for i in range(k, k + N):
-        z += product * float(w.reward[b, i])
-        product *= GAMMA * float(w.discount[b, i]) if w.is_step[b, i] else 1.0
-    logits = plain_head(plain_represent(target_params, jnp.asarray(w.observation[b, k + N])), target_params["predict"])
-    probs = np.asarray(jax.nn.softmax(logits[6:]))
-    return z + product * float(np.dot(probs, [-4, -2, 0, 2, 4]))
-
-
-def plain_window_loss(params, target_params, w, b):
-    """The terms of window b."""
-    names = ("policy", "value", "reward", "entropy", "consistency", "reconstruction")
-    terms: dict[str, Any] = dict.fromkeys(names, 0.0)
-    mean = w.observation[:, : U + 1].mean(axis=(0, 1))
-    latent = plain_represent(params, jnp.asarray(w.observation[b, 0]))
-    for k in range(U + 1):
-        scale = 1.0 if k == 0 else 1.0 / U
-        known = bool(w.is_step[b, k] or w.is_terminal[b])
-        if k > 0:
-            halved = latent / 2 + jax.lax.stop_gradient(latent / 2)
-            latent, reward_logits = plain_dynamics(params, halved, w.action[b, k - 1])
-            if w.is_step[b, k - 1] or w.is_terminal[b]:
-                target = plain_two_hot(w.reward[b, k - 1], -1, 1, 3)
-                terms["reward"] -= scale * jnp.sum(target * jax.nn.log_softmax(reward_logits))
-            if w.is_step[b, k - 1]:
-                met = plain_represent(target_params, jnp.asarray(w.observation[b, k]))
-                terms["consistency"] += jnp.mean((latent - met) ** 2) / U
-        if k == 0 or w.is_step[b, k - 1]:
-            error = plain_linear(latent, params["reconstruct"]["linear"]) - (w.observation[b, k] - mean)
-            terms["reconstruction"] += scale * jnp.sum(error**2) / 2
-        output = plain_head(latent, params["predict"])
-        log_pi = [jax.nn.log_softmax(output[0:3]), jax.nn.log_softmax(output[3:6])]
-        if w.is_step[b, k]:
-            for words, visits in zip(w.words[b, k], w.visits[b, k], strict=True):
-                first, second = POLICY.unpack(jnp.asarray(words))
-                log_prob = log_pi[0][int(first)] + log_pi[1][int(second)]
-                terms["policy"] -= scale * float(visits / w.visits[b, k].sum()) * log_prob
-            terms["entropy"] += scale * sum(jnp.sum(jnp.exp(row) * row) for row in log_pi)
-        if known:
-            z = plain_value_target(target_params, w, b, k) if w.is_step[b, k] else 0.0
-            terms["value"] -= scale * jnp.sum(plain_two_hot(z, -4, 4, 5) * jax.nn.log_softmax(output[6:]))
-    return terms
-
-
-def plain_loss(params, target_params, w):
-    per_window = [plain_window_loss(params, target_params, w, b) for b in range(B)]
-    means = {name: sum(terms[name] for terms in per_window) / B for name in per_window[0]}
-    total = 0.0
-    for terms, weight in zip(per_window, (1.0, 0.5, 0.25), strict=True):
-        weighted = 1.5 * terms["policy"] + 0.5 * terms["value"] + 2.0 * terms["reward"] + 0.05 * terms["entropy"]
-        weighted += 3.0 * terms["consistency"] + 0.2 * terms["reconstruction"]
-        total += weight * weighted / B
-    return total, means
+from .small_learner import NETWORK, OBSERVATION, POLICY, SETTINGS, WIDTH, B, make_state, make_windows
+from .written_out import plain_loss, plain_value_target
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from smuzero.agent.model_errors import model_errors
 
-from .test_learner import GAMMA, NETWORK, B, N, U, make_state, make_windows
+from .small_learner import GAMMA, NETWORK, B, N, U, make_state, make_windows
 
 
 def lawful(windows):

@@ -16,7 +16,7 @@ from smuzero.agent.reanalyse import ReanalyseSettings, make_reanalyse, with_fres
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
 
-from .test_learner import GAMMA, NETWORK, POLICY, SETTINGS, B, K, U, make_state, make_windows
+from .small_learner import GAMMA, NETWORK, POLICY, SETTINGS, B, K, U, make_state, make_windows
 
 ACTING = SearchSettings(num_samples=K, num_simulations=5)
 MPO = ImprovementSettings("mpo", temperature=0.5)
