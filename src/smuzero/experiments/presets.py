@@ -113,7 +113,7 @@ PRESETS: dict[str, Preset] = {
             "search.min_value_range": 1e-3,
             # That unit makes noise as decisive as what is known, and a policy would be closed after a thousand actions.
             # A floor for the whole batch leaves single states decided: without any, pendulum.swingup is not found.
-            "learner.entropy_floor": 0.7,
+            "learner.entropy_floor": 0.4,
             "learner.entropy_weight": 4.0,
             "reanalyse.num_steps": None,
             "reanalyse.num_simulations": 0,
