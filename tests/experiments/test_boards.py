@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from smuzero.cli.main import main
-from smuzero.experiments import api, board_presets, presets
+from smuzero.experiments import api, board_presets, build, presets
 from smuzero.experiments.benchmarks import selfplay
+from smuzero.experiments.gtp import open_engine
 from smuzero.runtime import checkpoints, trees
 from smuzero.types import UserError
 
@@ -116,6 +118,23 @@ def test_a_run_is_a_go_engine(run, monkeypatch, capsys):
     assert main(["gtp", str(run), "--simulations", "2", "--resign-below", "-1"]) == 0
     first, move, score, last = capsys.readouterr().out.split("\n\n")[:4]
     assert (first, last) == ("=", "=") and move.startswith("=1 ") and score[2:3] in "BW"
+
+
+def test_an_engine_acts_as_evaluation_does_but_for_its_simulations(run, tmp_path, monkeypatch):
+    improving = tmp_path / "improving"
+    shutil.copytree(run, improving)
+    config = json.loads((improving / "config.json").read_text())
+    config["settings"]["improvement"] |= {"operator": "mpo", "acts": True}
+    (improving / "config.json").write_text(json.dumps(config))
+    given = []
+    make_act = build.make_act
+    monkeypatch.setattr(
+        build, "make_act", lambda *args, **kwargs: given.append((args, kwargs)) or make_act(*args, **kwargs)
+    )
+    open_engine(improving, simulations=2, resign_below=-1.0, seed=0)
+    [((_, _, search, _), kwargs)] = given
+    assert (search.num_simulations, search.noise_fraction) == (2, 0.0)
+    assert kwargs["improvement"].acts and kwargs["improvement"].operator == "mpo"
 
 
 def test_presets_of_boards_are_appendix_b():

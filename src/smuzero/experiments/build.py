@@ -1,5 +1,6 @@
 """From settings to the parts of a run: the one place that knows which part goes where."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,14 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
     )
 
 
-def greedy_act(config: Config, policy: Policy, network: Network) -> Act:
-    """How to act in evaluation: no noise, the most visited action (Appendix A)."""
+def greedy_act(config: Config, policy: Policy, network: Network, simulations: int | None = None) -> Act:
+    """How to act in evaluation: no noise, the most visited action (Appendix A).
+
+    `simulations`, where they are given, stand in for the settings' own.
+    """
     search, improvement = evaluation_settings(config.search), config.improvement
+    if simulations is not None:
+        search = dataclasses.replace(search, num_simulations=simulations)
     return make_act(network, policy, search, model_discount(config), temperature=0.0, improvement=improvement)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smuzero.agent.acting import Act, evaluation_settings, make_act
+from smuzero.agent.acting import Act
 from smuzero.envs.boards import Board, make_board
 from smuzero.evaluation import elo
 from smuzero.evaluation.gtp_client import GameRecord, play_gtp_match
@@ -24,7 +24,7 @@ from smuzero.evaluation.gtp_engine import Think, Thought
 from smuzero.evaluation.matches import Player, play_match, random_player, searching_player, summarise
 from smuzero.evaluation.tictactoe import perfect_player
 from smuzero.experiments import api
-from smuzero.experiments.boards import model_discount
+from smuzero.experiments.build import greedy_act
 from smuzero.runtime import run_folder
 from smuzero.types import UserError, check_at_least
 
@@ -105,10 +105,7 @@ def _entrants(paths: Sequence[Path], settings: TournamentSettings, every: bool) 
         for checkpoint in checkpoints:
             agent, made_from, frames = api.load_checkpoint(checkpoint, settings.seed)
             games[str(path)] = made_from.env
-            search = evaluation_settings(made_from.config.search)
-            if settings.simulations is not None:
-                search = dataclasses.replace(search, num_simulations=settings.simulations)
-            act = make_act(agent.network, agent.policy, search, model_discount(made_from.config), temperature=0.0)
+            act = greedy_act(made_from.config, agent.policy, agent.network, settings.simulations)
             run = run_folder.run_of(checkpoint)
             name = f"{run.name or run}@{frames}"
             if any(entrant.name == name for entrant in found):
