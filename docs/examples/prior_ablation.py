@@ -25,7 +25,7 @@ from scipy import stats
 from smuzero.agent.acting import Act
 from smuzero.experiments import build, presets, training
 from smuzero.experiments.config import Config
-from smuzero.networks.model import Params
+from smuzero.networks.network import Params
 from smuzero.report.curves import new_figure, save
 from smuzero.runtime import compilation_cache
 from smuzero.runtime.local import LocalRun, Parts

@@ -6,7 +6,8 @@ import numpy as np
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.agent.learner import LearnerSettings, init_learner
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.settings import NetworkSettings
 from smuzero.types import Windows
 
 B, U, N, K, OBSERVATION, WIDTH, GAMMA = 3, 2, 2, 4, 3, 8, 0.9

@@ -10,7 +10,8 @@ from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import BinnedBox, Discrete
 from smuzero.agent.agent import Agent, InvalidObservation
 from smuzero.agent.improvement import VISITS, ImprovementSettings
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.settings import NetworkSettings
 from smuzero.search.settings import SearchSettings
 
 SEARCH = SearchSettings(num_samples=8, num_simulations=6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smuzero.agent.targets import averaged_targets, make_targets
-from smuzero.networks.model import Network
+from smuzero.networks.network import Network
 from smuzero.operators.scalars import Support
 from smuzero.replay.windows import gather
 from smuzero.types import Sequence

@@ -10,7 +10,8 @@ import pytest
 from smuzero.agent.learner import LearnerSettings, init_learner, learning_rate_schedule, make_update
 from smuzero.agent.losses import reconstruction_losses
 from smuzero.agent.sketches import FAINTEST, whitened
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.settings import NetworkSettings
 
 from .small_learner import NETWORK, OBSERVATION, POLICY, SETTINGS, WIDTH, B, make_state, make_windows
 from .written_out import plain_loss, plain_value_target

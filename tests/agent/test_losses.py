@@ -5,7 +5,7 @@ import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.agent.losses import Losses, cross_entropy, policy_loss, scale_gradient, shortfall, total_loss, unroll
-from smuzero.networks.model import Network
+from smuzero.networks.network import Network
 from smuzero.operators.scalars import Support
 
 POLICY = FactoredCategorical(num_dims=2, num_choices=3)

@@ -16,7 +16,8 @@ from smuzero.agent.learner_settings import LearnerSettings
 from smuzero.agent.memories import with_memories
 from smuzero.envs import make_pool
 from smuzero.evaluation.episodes import play_episodes
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.settings import NetworkSettings
 from smuzero.replay.buffer import Buffer, ReplaySettings
 from smuzero.search.settings import SearchSettings
 

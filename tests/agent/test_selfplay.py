@@ -9,7 +9,7 @@ from smuzero.actions.distributions import FactoredCategorical
 from smuzero.agent.selfplay import GameCollector, SelfPlaySettings, make_play
 from smuzero.envs.boards import make_board
 from smuzero.networks.boards import make_board_network
-from smuzero.networks.model import NetworkSettings
+from smuzero.networks.settings import NetworkSettings
 from smuzero.search.settings import SearchSettings
 
 pytest.importorskip("pgx")

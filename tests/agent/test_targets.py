@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies
 
 from smuzero.agent.targets import Targets, bootstrap_values, make_targets
-from smuzero.networks.model import Network
+from smuzero.networks.network import Network
 from smuzero.operators.scalars import Support
 from smuzero.types import Windows
 

@@ -12,7 +12,7 @@ from smuzero.actions.distributions import make_policy
 from smuzero.envs.base import Env, EnvStep
 from smuzero.experiments.config import Config, changed
 from smuzero.experiments.diagnosis import measure, numbers, visits
-from smuzero.networks.model import Network
+from smuzero.networks.network import Network
 from smuzero.operators.scalars import Support
 from smuzero.types import EnvSpec
 

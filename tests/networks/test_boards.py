@@ -9,7 +9,7 @@ from flax import nnx
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.boards import action_planes, make_board_network
 from smuzero.networks.convolutions import ConvolutionalBlock, PlaneHead
-from smuzero.networks.model import NetworkSettings
+from smuzero.networks.settings import NetworkSettings
 
 SETTINGS = NetworkSettings(width=4, num_blocks=1, value_bins=3, value_range=(-1.0, 1.0), reward_bins=3)
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from smuzero.actions.distributions import FactoredCategorical
-from smuzero.networks.model import NetworkSettings, make_network, rescale
+from smuzero.networks.bounds import rescale
+from smuzero.networks.model import make_network
+from smuzero.networks.settings import NetworkSettings
 
 ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "silu": lambda x: x / (1 + np.exp(-x))}
 POLICY = FactoredCategorical(num_dims=2, num_choices=3)

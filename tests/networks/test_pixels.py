@@ -11,8 +11,9 @@ from flax import nnx
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.convolutions import InputConvolution, of_patches
 from smuzero.networks.mixed import mixed_input, split_bytes
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
 from smuzero.networks.pixels import PictureInput, average_pool, make_pixel_network
+from smuzero.networks.settings import NetworkSettings
 from smuzero.types import Part, join_observation, split_observation
 
 TINY = NetworkSettings(width=4, num_blocks=1, picture_blocks=(0, 1, 0), value_bins=3, reward_bins=3)

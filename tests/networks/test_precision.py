@@ -8,9 +8,10 @@ from flax import nnx
 
 from smuzero.actions.distributions import make_policy
 from smuzero.actions.spaces import BinnedBox
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
 from smuzero.networks.pixels import make_pixel_network
 from smuzero.networks.precision import bfloat16_products, set_bfloat16_products
+from smuzero.networks.settings import NetworkSettings
 
 KEY = jax.random.key(0)
 POLICY = make_policy(BinnedBox((-1.0,) * 2, (1.0,) * 2, (2,)))

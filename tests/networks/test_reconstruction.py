@@ -6,8 +6,9 @@ import numpy as np
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.convolutions import motion
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
 from smuzero.networks.reconstruction import sketch
+from smuzero.networks.settings import NetworkSettings
 
 POLICY = FactoredCategorical(1, 3)
 

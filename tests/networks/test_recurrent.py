@@ -7,8 +7,9 @@ import pytest
 from flax import nnx
 
 from smuzero.actions.distributions import FactoredCategorical
-from smuzero.networks.model import NetworkSettings, make_network
+from smuzero.networks.model import make_network
 from smuzero.networks.recurrent import Memory
+from smuzero.networks.settings import NetworkSettings
 
 WIDTH = 3
 

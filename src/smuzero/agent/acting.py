@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, UInt32
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.search.plan import Model, SearchResult, search
 from smuzero.search.settings import SearchSettings
 

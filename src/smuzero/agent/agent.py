@@ -20,7 +20,7 @@ from smuzero.actions.masks import flat_mask, policy_mask
 from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import choose, evaluation_settings, make_plan
 from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.search.plan import SearchResult
 from smuzero.search.settings import SearchSettings
 from smuzero.search.tree import Tree

@@ -11,7 +11,7 @@ from smuzero.agent.reanalyse import Reanalyse, with_fresh_policy, with_fresh_val
 from smuzero.agent.shifted import with_shifted_pictures
 from smuzero.agent.sketches import with_sketches
 from smuzero.agent.targets import Targets, averaged_targets, bootstrap_values, latent_targets, make_targets
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.types import Windows
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.types import Windows
 
 

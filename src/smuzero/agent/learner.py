@@ -22,7 +22,7 @@ from smuzero.agent.losses import Losses, Predictions, shortfall, total_loss, unr
 from smuzero.agent.memories import with_memories
 from smuzero.agent.reanalyse import Reanalyse
 from smuzero.agent.targets import Targets
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.types import Windows
 
 

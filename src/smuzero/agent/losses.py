@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Num, UInt32
 
 from smuzero.actions.distributions import Policy
 from smuzero.agent.targets import Targets
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 
 
 class Predictions(NamedTuple):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
 
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.types import Windows
 
 

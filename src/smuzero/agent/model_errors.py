@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from smuzero.agent.targets import return_factors, value_of
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.operators.returns import n_step_returns
 from smuzero.types import Windows
 

@@ -20,7 +20,7 @@ from smuzero.actions.distributions import Policy
 from smuzero.agent.acting import search_model
 from smuzero.agent.improvement import ImprovementSettings, improved_policy, present_policy
 from smuzero.agent.model_errors import model_errors
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.search.plan import search
 from smuzero.search.settings import SearchSettings
 from smuzero.types import Windows, check_at_least

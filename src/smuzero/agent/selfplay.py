@@ -24,7 +24,7 @@ from smuzero.agent.acting import choose_slot, decide, make_plan
 from smuzero.agent.collecting import Collected, Rows
 from smuzero.agent.improvement import VISITS, ImprovementSettings, improved_policy
 from smuzero.envs.boards import Board
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.search.settings import SearchSettings
 from smuzero.types import Sequence, check_at_least
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 from smuzero.agent.targets import Targets
-from smuzero.networks.model import Network
+from smuzero.networks.network import Network
 
 FAINTEST = 0.01
 """ε: what differs by less, of a brightness in [0, 1], counts less; a hundredth is some three levels of 255."""

@@ -19,7 +19,7 @@ from smuzero.evaluation import tictactoe
 from smuzero.evaluation.matches import play_match, random_player, searching_player
 from smuzero.experiments.config import Config
 from smuzero.experiments.recipe import Recipe
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.replay.buffer import Buffer
 from smuzero.replay.symmetric import SymmetricBuffer
 from smuzero.runtime.local import Parts

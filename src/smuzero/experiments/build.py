@@ -26,7 +26,8 @@ from smuzero.experiments.domain_presets import with_options
 from smuzero.experiments.recipe import Recipe
 from smuzero.networks.boards import make_board_network
 from smuzero.networks.mixed import mixed_input
-from smuzero.networks.model import Network, Params, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.network import Network, Params
 from smuzero.networks.pixels import PictureInput, make_pixel_network
 from smuzero.replay.buffer import Buffer
 from smuzero.runtime.local import Parts

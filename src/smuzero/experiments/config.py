@@ -15,7 +15,7 @@ from smuzero.agent.improvement import ImprovementSettings
 from smuzero.agent.learner_settings import LearnerSettings
 from smuzero.agent.reanalyse import ReanalyseSettings
 from smuzero.agent.selfplay import SelfPlaySettings
-from smuzero.networks.model import NetworkSettings
+from smuzero.networks.settings import NetworkSettings
 from smuzero.replay.buffer import ReplaySettings
 from smuzero.runtime.local import RunSettings
 from smuzero.search.settings import SearchSettings

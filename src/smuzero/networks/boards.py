@@ -10,9 +10,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Num
 
 from smuzero.actions.distributions import Policy
+from smuzero.networks.bounds import make_bound
 from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution
-from smuzero.networks.model import Network, NetworkSettings, make_bound
+from smuzero.networks.network import Network
 from smuzero.networks.planes import make_plane_network
+from smuzero.networks.settings import NetworkSettings
 
 
 def num_action_planes(shape: tuple[int, int], num_actions: int) -> int:

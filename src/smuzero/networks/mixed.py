@@ -16,8 +16,8 @@ from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
 from smuzero.networks import towers
-from smuzero.networks.model import NetworkSettings
 from smuzero.networks.pixels import Downsampling, halved
+from smuzero.networks.settings import NetworkSettings
 from smuzero.types import Part
 
 

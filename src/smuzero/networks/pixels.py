@@ -24,9 +24,11 @@ from jaxtyping import Array, Float, Num
 
 from smuzero.actions.distributions import Policy
 from smuzero.networks import towers
+from smuzero.networks.bounds import make_bound
 from smuzero.networks.convolutions import ConvolutionalTower, InputConvolution, brightness, motion
-from smuzero.networks.model import Network, NetworkSettings, make_bound
+from smuzero.networks.network import Network
 from smuzero.networks.planes import make_plane_network
+from smuzero.networks.settings import NetworkSettings
 
 
 def average_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:

@@ -18,9 +18,11 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from smuzero.actions.distributions import Policy
+from smuzero.networks.bounds import make_bound
 from smuzero.networks.convolutions import ConvolutionalTower, PlaneHead, convolution
 from smuzero.networks.functional import split_once
-from smuzero.networks.model import Network, NetworkSettings, make_bound
+from smuzero.networks.network import Network
+from smuzero.networks.settings import NetworkSettings
 
 HEAD_PLANES = 8
 """AlphaZero's heads have 2 planes (policy) and 1 (value) under 256; a small network would be narrowest there."""

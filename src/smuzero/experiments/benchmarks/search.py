@@ -30,7 +30,9 @@ from jaxtyping import Array, Float
 from smuzero.actions.distributions import FactoredCategorical, Gaussian, Policy, Product
 from smuzero.agent.acting import search_model
 from smuzero.experiments.benchmarks import mctx_search
-from smuzero.networks.model import Network, NetworkSettings, Params, make_network
+from smuzero.networks.model import make_network
+from smuzero.networks.network import Network, Params
+from smuzero.networks.settings import NetworkSettings
 from smuzero.search import tree
 from smuzero.search.expand import num_slots
 from smuzero.search.plan import Model, search

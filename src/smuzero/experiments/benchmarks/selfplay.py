@@ -25,7 +25,8 @@ from smuzero.agent.selfplay import OPPONENT, Games, SelfPlaySettings, make_play,
 from smuzero.envs.boards import Board, make_board
 from smuzero.experiments.benchmarks import mctx_search
 from smuzero.networks.boards import make_board_network
-from smuzero.networks.model import Network, NetworkSettings, Params
+from smuzero.networks.network import Network, Params
+from smuzero.networks.settings import NetworkSettings
 from smuzero.search.settings import SearchSettings
 
 BOARDS = ("tictactoe", "go:5x5", "go:9x9")

@@ -28,7 +28,7 @@ from smuzero.experiments import api, build
 from smuzero.experiments.config import Config
 from smuzero.experiments.diagnosis import numbers, visits
 from smuzero.experiments.domain_presets import with_options
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.runtime import checkpoints, run_folder
 from smuzero.types import UserError, check_at_least
 

@@ -18,7 +18,7 @@ from smuzero.actions.spaces import ActionSpace, decode_each
 from smuzero.agent.acting import Act, Remembered, make_plan, search_model
 from smuzero.envs.base import Env
 from smuzero.experiments.diagnosis import numbers
-from smuzero.networks.model import Network, Params
+from smuzero.networks.network import Network, Params
 from smuzero.search.settings import SearchSettings
 
 
