@@ -8,7 +8,7 @@ from flax import nnx
 
 from smuzero.actions.distributions import FactoredCategorical
 from smuzero.networks.model import make_network
-from smuzero.networks.recurrent import Memory
+from smuzero.networks.recurrent import Memory, Recollection
 from smuzero.networks.settings import NetworkSettings
 
 WIDTH = 3
@@ -24,13 +24,17 @@ def test_memory_is_the_equations_of_an_lstm_whose_forget_gate_starts_open(skip):
     memory = Memory(embed, WIDTH, skip=skip, rngs=nnx.Rngs(1))
     draw = np.random.default_rng(0)
     cell, output, observation = draw.normal(size=WIDTH), draw.normal(size=WIDTH), draw.normal(size=2)
+    # What was embedded before is nothing that the LSTM goes on from.
+    before = [cell, output, draw.normal(size=WIDTH)] if skip else [cell, output]
     x = np.asarray(embed(jnp.asarray(observation, jnp.float32)), np.float64)
     w, u = np.asarray(memory.cell.dense_i.kernel[...]), np.asarray(memory.cell.dense_h.kernel[...])
     i, f, g, o = np.split(x @ w + output @ u, 4)
     new_cell = sigmoid(f + 1.0) * cell + sigmoid(i) * np.tanh(g)
-    said = sigmoid(o) * np.tanh(new_cell) + (x if skip else 0.0)
-    found = memory(jnp.asarray(np.concatenate([cell, output]), jnp.float32), jnp.asarray(observation, jnp.float32))
-    np.testing.assert_allclose(found, np.concatenate([new_cell, said]), rtol=1e-5, atol=1e-6)
+    said = sigmoid(o) * np.tanh(new_cell)
+    found = memory(jnp.asarray(np.concatenate(before), jnp.float32), jnp.asarray(observation, jnp.float32))
+    np.testing.assert_allclose(found, np.concatenate([new_cell, said, x] if skip else [new_cell, said]), 1e-5, 1e-6)
+    read = Recollection(skip=skip)(found)
+    np.testing.assert_allclose(read, said + x if skip else said, rtol=1e-5, atol=1e-6)
 
 
 def test_skip_is_a_setting_of_the_network_that_adds_no_parameters():
@@ -41,7 +45,8 @@ def test_skip_is_a_setting_of_the_network_that_adds_no_parameters():
     )
     params = plain.init(jax.random.key(0))
     assert plain.recall is not None and skipping.recall is not None
-    seen, start = jnp.ones(2), jnp.zeros(plain.memory_size)
-    cell, with_skip = plain.recall(params, start, seen), skipping.recall(params, start, seen)
-    np.testing.assert_array_equal(cell[:WIDTH], with_skip[:WIDTH])
-    assert not np.allclose(cell[WIDTH:], with_skip[WIDTH:])
+    seen = jnp.ones(2)
+    without = plain.recall(params, jnp.zeros(plain.memory_size), seen)
+    with_skip = skipping.recall(params, jnp.zeros(skipping.memory_size), seen)
+    np.testing.assert_array_equal(without, with_skip[: 2 * WIDTH])
+    assert not np.allclose(plain.represent(params, without), skipping.represent(params, with_skip))

@@ -85,7 +85,7 @@ def _make_modules(
     modules: dict[str, nnx.Module] = {}
     if settings.lstm:
         modules["recall"] = recurrent.Memory(make_input(rngs), settings.width, skip=settings.lstm_skip, rngs=rngs)
-        embed = recurrent.Recollection()
+        embed = recurrent.Recollection(skip=settings.lstm_skip)
     else:
         embed = make_input(rngs)
     modules["represent"] = Representation(settings, embed, rngs=rngs)

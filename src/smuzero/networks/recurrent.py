@@ -7,7 +7,8 @@ that the tower reads. So a network with one takes two steps where others take on
 
 and whoever has the memories (acting, replay, learner) goes on as if they were the
 observations. A memory is one vector, the LSTM's cell state and its output; it is 0
-where an episode starts.
+where an episode starts. With a skip, what the input block makes of the observation
+stands behind them: the tower reads its sum with the output, the LSTM goes on from its output alone.
 
 Paper: silent on the LSTM's size. Here: as many units as the tower is wide.
 Paper: silent on its biases. Here: 1 at the forget gate and 0 elsewhere, as Haiku's (the paper's library): with 0, half
@@ -27,7 +28,7 @@ def remembering(key: PRNGKeyArray, shape: tuple[int], dtype: Any = jnp.float32) 
 
 
 class Memory(nnx.Module):
-    """What embeds an observation, then the LSTM; with `skip` its output is added to the embedding."""
+    """What embeds an observation, then the LSTM; with `skip` the embedding is kept beside its output."""
 
     def __init__(self, embed: nnx.Module, width: int, *, skip: bool = False, rngs: nnx.Rngs):
         self.embed: Any = embed
@@ -35,14 +36,18 @@ class Memory(nnx.Module):
         self.cell = nnx.OptimizedLSTMCell(width, width, bias_init=remembering, rngs=rngs)
 
     def __call__(self, memory: Float[Array, " m"], observation: Num[Array, "..."]) -> Float[Array, " m"]:
-        cell, output = jnp.split(memory, 2)
+        cell, output, *_ = jnp.split(memory, 3 if self.skip else 2)
         embedded = self.embed(observation)
         (cell, output), _ = self.cell((cell, output), embedded)
-        return jnp.concatenate([cell, output + embedded if self.skip else output])
+        return jnp.concatenate([cell, output, embedded] if self.skip else [cell, output])
 
 
 class Recollection(nnx.Module):
-    """The LSTM's output, read off a memory: it takes the input block's place before the tower."""
+    """What the tower reads of a memory, in the input block's place: the LSTM's output; with `skip`, plus the embedding."""
+
+    def __init__(self, *, skip: bool = False):
+        self.skip = skip
 
     def __call__(self, memory: Float[Array, " m"]) -> Float[Array, " width"]:
-        return jnp.split(memory, 2)[1]
+        _, output, *embedded = jnp.split(memory, 3 if self.skip else 2)
+        return output + embedded[0] if embedded else output

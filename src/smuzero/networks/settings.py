@@ -104,7 +104,7 @@ class NetworkSettings:
     @property
     def memory_size(self) -> int:
         """Length of what the network remembers from one observation to the next; 0 without an LSTM."""
-        return 2 * self.width if self.lstm else 0
+        return (3 if self.lstm_skip else 2) * self.width if self.lstm else 0
 
     @property
     def value_support(self) -> Support:
