@@ -9,7 +9,7 @@ can be added later. The table is made of all finished runs there are.
 import argparse
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -73,31 +73,71 @@ def returns(folder: Path, frames: int) -> np.ndarray | None:
     return values if len(at) and at[-1] >= frames else None
 
 
-def table(task: str, frames: int, out: Path) -> str:
-    """A row for each part: its seeds, and by how much it differs from the preset.
+class Row(NamedTuple):
+    """What the seeds of one part had."""
 
-    Intervals are of 95 %, by Student's t with one variance for all rows, that of seeds within a row.
-    """
-    found: dict[str, list[np.ndarray]] = {}
+    means: np.ndarray
+    """Mean of a seed's four evaluations."""
+    last: np.ndarray
+    """A seed's last evaluation."""
+    difference: float
+    """Of the mean from the preset's,"""
+    width: float
+    """and half its 95 % interval, by Student's t with one variance for all rows: that of seeds within a row."""
+
+
+def rows(task: str, frames: int, out: Path) -> dict[str, Row]:
+    """A row for each part that has a finished run, the preset's first."""
+    found: dict[str, np.ndarray] = {}
     for part in PARTS:
         runs = [returns(folder, frames) for folder in sorted(out.glob(f"{task}-{part}-s[0-9]*"))]
         if done := [run for run in runs if run is not None]:
-            found[part] = done
-    means = {part: np.array([run.mean() for run in runs]) for part, runs in found.items()}
+            found[part] = np.stack(done)
+    if WHOLE not in found:
+        raise SystemExit(f"{out} has no finished run of the preset on {task}, to which the others are compared.")
+    means = {part: runs.mean(axis=1) for part, runs in found.items()}
     freedom = sum(len(values) - 1 for values in means.values())
-    variance = sum(((values - values.mean()) ** 2).sum() for values in means.values()) / max(freedom, 1)
+    if freedom == 0:
+        raise SystemExit(f"{out} has one seed of everything on {task}: intervals need a second of something.")
+    variance = sum(((values - values.mean()) ** 2).sum() for values in means.values()) / freedom
+    quantile, whole = stats.t.ppf(0.975, freedom), means[WHOLE]
+
+    def row(part: str) -> Row:
+        values = means[part]
+        width = quantile * np.sqrt(variance * (1 / len(values) + 1 / len(whole)))
+        return Row(values, found[part][:, -1], values.mean() - whole.mean(), width)
+
+    return {part: row(part) for part in found}
+
+
+def table(task: str, found: dict[str, Row]) -> str:
+    """The rows of a task in Markdown."""
     lines = [
         f"| {task}: without | seeds, mean of four evaluations | mean | difference | at the end |",
         "|---|---|---|---|---|",
     ]
-    for part, values in means.items():
-        seeds = ", ".join(f"{value:.0f}" for value in values)
-        width = stats.t.ppf(0.975, freedom) * np.sqrt(variance * (1 / len(values) + 1 / len(means[WHOLE])))
-        by = values.mean() - means[WHOLE].mean()
-        difference = "" if part == WHOLE else f"{by:+.0f} ± {width:.0f}" if freedom else f"{by:+.0f}"
-        last = ", ".join(f"{run[-1]:.0f}" for run in found[part])
-        lines.append(f"| {PARTS[part][0]} | {seeds} | {values.mean():.0f} | {difference} | {last} |")
+    for part, row in found.items():
+        seeds, last = (", ".join(f"{value:.0f}" for value in values) for values in (row.means, row.last))
+        difference = "" if part == WHOLE else f"{round(row.difference):+d} ± {row.width:.0f}"
+        lines.append(f"| {PARTS[part][0]} | {seeds} | {row.means.mean():.0f} | {difference} | {last} |")
     return "\n".join(lines)
+
+
+def over_all(found: list[dict[str, Row]]) -> str:
+    """Differences in percent of the preset's mean, and their mean over tasks, the greatest loss first."""
+    wholes = [rows_of[WHOLE].means.mean() for rows_of in found]
+    lines = []
+    for part in PARTS:
+        if part == WHOLE or not all(part in rows_of for rows_of in found):
+            continue
+        each = [
+            (100 * of[part].difference / whole, 100 * of[part].width / whole)
+            for of, whole in zip(found, wholes, strict=True)
+        ]
+        mean, width = np.mean([by for by, _ in each]), np.linalg.norm([half for _, half in each]) / len(each)
+        columns = " | ".join(f"{round(by):+d} ± {half:.0f}" for by, half in [*each, (mean, width)])
+        lines.append((mean, f"| {PARTS[part][0]} | {columns} |"))
+    return "\n".join(line for _, line in sorted(lines))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -115,8 +155,11 @@ def main(arguments: list[str] | None = None) -> None:
             smuzero.resume(folder)
         elif not folder.exists():
             train(task, part, seed, given.frames, folder)
-    for task in given.tasks:
-        print(table(task, given.frames, given.out), end="\n\n")
+    found = [rows(task, given.frames, given.out) for task in given.tasks]
+    for task, of_task in zip(given.tasks, found, strict=True):
+        print(table(task, of_task), end="\n\n")
+    print(f"| without, in percent | {' | '.join(given.tasks)} | mean |\n|---{'|---' * len(given.tasks)}|---|")
+    print(over_all(found))
 
 
 if __name__ == "__main__":
