@@ -43,7 +43,7 @@ class Memory(nnx.Module):
 
 
 class Recollection(nnx.Module):
-    """What the tower reads in the input block's place: the LSTM's output, and with `skip` its sum with the embedding."""
+    """What the tower reads: the LSTM's output, in the input block's place; with `skip`, its sum with the embedding."""
 
     def __init__(self, *, skip: bool = False):
         self.skip = skip
