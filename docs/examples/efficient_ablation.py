@@ -3,7 +3,7 @@
 python efficient_ablation.py --seeds 0 1 --out efficient_ablation     in this folder
 
 Every run has a folder OUT/TASK-PART-sSEED, and those that are finished are not done again, so that seeds and parts
-can be added later. The table is made of all finished runs there are.
+can be added later. The tables are made of all finished runs there are.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def over_all(found: list[dict[str, Row]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Does the runs that are missing, then prints a table for each task."""
+    """Does the runs that are missing, and goes on with those that were cut off; then prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=["cartpole.swingup", "walker.walk"])
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
@@ -151,10 +151,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     for seed, part, task in itertools.product(given.seeds, given.parts, given.tasks):
         folder = given.out / f"{task}-{part}-s{seed}"
-        if folder.exists() and returns(folder, given.frames) is None:
-            smuzero.resume(folder)
-        elif not folder.exists():
+        if not folder.exists():
             train(task, part, seed, given.frames, folder)
+        elif returns(folder, given.frames) is None:
+            smuzero.resume(folder)
     found = [rows(task, given.frames, given.out) for task in given.tasks]
     for task, of_task in zip(given.tasks, found, strict=True):
         print(table(task, of_task), end="\n\n")
