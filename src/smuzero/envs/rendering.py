@@ -29,7 +29,7 @@ class Renderer:
 
     Fast drawing leaves out shadows and reflections, and of dm_control's samples of
     a point takes `FAST_SAMPLES`. Without any anti-aliasing it would be faster still, but
-    what is thin would move by whole points. (An encoder told speeds as well without: results.md.)
+    what is thin would move by whole points. (An encoder told speeds as well without: docs/pixels.md.)
     """
 
     def __init__(self, model: Any, data: Any, size: tuple[int, int], camera: int, *, is_fast: bool):

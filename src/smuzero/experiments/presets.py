@@ -37,6 +37,9 @@ class Preset:
 # The rewards of up to four frames together, and what γ = 0.99 makes of them.
 _HELD_CONTROL: dict[str, Any] = {"network.reward_range": (-4.0, 4.0), "network.value_range": (-400.0, 400.0)}
 
+# Some of them are near a reward that long episodes would not find, or come back to.
+_MANY_STARTS: dict[str, Any] = {"acting.cut_after": 100, "acting.cut_share": 0.25}
+
 # `efficient` as it was measured there: before it had a floor, smooth towers and means of what is observed.
 _BEFORE_FLOOR: dict[str, Any] = {
     "learner.entropy_floor": None,
@@ -138,12 +141,14 @@ PRESETS: dict[str, Preset] = {
             "dmc": {
                 **_HELD_CONTROL,
                 "run.frames_per_update": 2.0,
-                # Many starts, some of them near a reward that long episodes would not find.
-                "acting.cut_after": 100,
-                "acting.cut_share": 0.25,
+                **_MANY_STARTS,
             },
-            # Where a pole goes next hangs on how fast it turns: latents then hold speeds as well.
-            "dmc-pixels": {**_BEFORE_FLOOR, "learner.consistency_weight": 20.0},
+            "dmc-pixels": {
+                # Where a pole goes next hangs on how fast it turns: latents then hold speeds as well.
+                "learner.consistency_weight": 20.0,
+                "run.frames_per_update": 4.0,
+                **_MANY_STARTS,
+            },
             "cmu": _BEFORE_FLOOR,
             "atari": _BEFORE_FLOOR,
             "rwrl": {
