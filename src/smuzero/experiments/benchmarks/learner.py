@@ -91,6 +91,7 @@ def random_windows(config: Config, observation_shape: tuple[int, ...], space: Ac
     return Windows(
         observation=random.normal(size=(batch, unroll + n_step + 1, *observation_shape)).astype(np.float32),
         action=np.asarray(policy.unpack(jnp.asarray(words[:, :unroll, 0]))),
+        later_action=np.asarray(policy.unpack(jnp.asarray(words[:, np.arange(n_step) % unroll, -1]))),
         reward=random.random((batch, unroll + n_step), np.float32),
         discount=np.ones((batch, unroll + n_step), np.float32),
         is_step=np.ones((batch, unroll + n_step + 1), np.bool_),
