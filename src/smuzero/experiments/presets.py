@@ -142,7 +142,7 @@ PRESETS: dict[str, Preset] = {
                 **_HELD_CONTROL,
                 "run.frames_per_update": 2.0,
                 **_MANY_STARTS,
-                # Values that are all imagined stay high where nothing is paid: one hopper in three never stood.
+                # Values that are all imagined stay high where nothing is paid: one hopper in three did not stay up.
                 "reanalyse.corrects_values": True,
             },
             "dmc-pixels": {
