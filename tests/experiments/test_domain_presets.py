@@ -1,5 +1,6 @@
 """Presets of the paper's other domains: what they say, and that each acts, stores and learns."""
 
+import dataclasses
 import pathlib
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from smuzero.cli import train as cli_train
 from smuzero.envs.rendering import Renderer
 from smuzero.experiments import api, build, presets, recipe, sizes, training
+from smuzero.experiments.config import InvalidSetting
 from smuzero.experiments.domain_presets import DOMAINS, domain_changes, with_options
 
 TINY = {
@@ -104,6 +106,22 @@ def test_options_of_a_preset_give_way_to_those_of_the_id():
     assert with_options("atari:X,stack=2,planes", "planes=yes,stack=32") == "atari:X,stack=2,planes"
     assert with_options("go:9x9", "stack=4") == "go:9x9" and with_options(None, "stack=4") is None
     assert domain_changes("quick", "dmc") == {}
+
+
+@pytest.mark.parametrize("motion_planes", [1, 4, 6])
+def test_motion_is_of_whole_pictures(motion_planes):
+    pytest.importorskip("ale_py")
+    env = "atari:MsPacman,size=20,noops=0,stack=2"
+    overrides = {**TINY, "acting.env_options": "", "network.motion_planes": motion_planes}
+    config = presets.compose("quick", env, overrides=overrides)
+    with build.open_pool(config, env, seed=0) as pool:
+        made_from = training.make_recipe(env, config, "quick", 0, pool)
+    with pytest.raises(
+        InvalidSetting, match=rf"{motion_planes}, but the 6 planes that are observed are 2 pictures of 3"
+    ):
+        build.network_of(made_from)
+    # With actions held over several steps a pool does not know what is stacked.
+    build.network_of(dataclasses.replace(made_from, stack=1, observation_shape=(20, 20, 2 * motion_planes)))
 
 
 def test_documentation_lists_every_difference_of_quick():

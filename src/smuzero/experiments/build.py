@@ -93,7 +93,20 @@ def build_network(
 def network_of(recipe: Recipe) -> tuple[Policy, Network]:
     """Policy and network of a run. Raises InvalidSetting."""
     is_board = boards.is_board(recipe.env_name)
+    if not is_board and len(recipe.observation_shape) == 3:
+        _check_motion(recipe.config.network.motion_planes, recipe.observation_shape[-1], recipe.stack)
     return build_network(recipe.config, recipe.observation_shape, recipe.space, is_board=is_board, parts=recipe.parts)
+
+
+def _check_motion(motion_planes: int, planes: int, stack: int) -> None:
+    """Differences are of one picture and the next, and not of one colour and another: raises InvalidSetting."""
+    each = planes // stack
+    # Where a stack is not known as one, any number that divides its planes can be right.
+    if motion_planes and (planes % motion_planes if stack == 1 else motion_planes != each):
+        raise InvalidSetting(
+            f"network.motion_planes is {motion_planes}, but the {planes} planes that are observed are {stack} "
+            f"picture{'s' * (stack > 1)} of {each}: make it {each}, or 0 to show them as they are."
+        )
 
 
 def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) -> Parts:
