@@ -1,6 +1,7 @@
 """Train, stop, go on, load, evaluate: with tiny networks, through the public functions."""
 
 import errno
+import functools
 import json
 import signal
 import typing
@@ -93,6 +94,40 @@ def test_evaluation_repeats_for_a_seed(tiny_preset, tmp_path):
     assert (first.env, first.frames) == (CARTPOLE, 600)
     with pytest.raises(UserError, match="episodes is 0"):
         api.evaluate(tmp_path / "run", episodes=0)
+
+
+def test_evaluation_draws_by_visits_at_a_temperature(tiny_preset, tmp_path):
+    # All episodes of a game whose start is always the same are one, unless something is drawn.
+    quiet(make_fixed_start, tmp_path / "run", overrides={"search.enumerate_actions": True, "search.num_samples": 2})
+    play = functools.partial(api.evaluate, tmp_path / "run", env=make_fixed_start, episodes=8)
+    assert len(set(play().returns)) == 1
+    drawn = play(temperature=1.0).returns
+    assert len(set(drawn)) > 1 and play(temperature=1.0).returns.tolist() == drawn.tolist()
+    with pytest.raises(UserError, match="temperature is -1"):
+        play(temperature=-1.0)
+
+
+def test_a_run_evaluates_at_its_temperature(tiny_preset, tmp_path):
+    overrides = {
+        "search.enumerate_actions": True,
+        "search.num_samples": 2,
+        "run.evaluation_temperature": 1.0,
+        "run.evaluation_episodes": 8,
+    }
+    quiet(make_fixed_start, tmp_path / "run", overrides=overrides)
+    spreads = [line["eval/return_std"] for line in metrics_of(tmp_path / "run") if "eval/return_std" in line]
+    assert spreads and all(spread > 0 for spread in spreads)
+    assert len(set(api.evaluate(tmp_path / "run", env=make_fixed_start, episodes=8).returns)) > 1
+
+
+class FixedStart(gymnasium.Wrapper):
+    def reset(self, *, seed=None, options=None):
+        observation, info = self.env.reset(seed=3, options=options)
+        return observation, info
+
+
+def make_fixed_start():
+    return FixedStart(gymnasium.make("CartPole-v1"))
 
 
 def make_cartpole():

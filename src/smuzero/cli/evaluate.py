@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Evaluate:
     """smuzero evaluate runs/swingup --episodes 100
 
-    Plays whole episodes without noise, taking the most visited action (Appendix A). Is a run on tic-tac-toe perfect?
+    Plays whole episodes without noise, taking the most visited action (Appendix A) where nothing else is asked for. Is a run on tic-tac-toe perfect?
     smuzero evaluate runs/ttt --opponent every
     """
 
@@ -31,6 +31,9 @@ class Evaluate:
     opponent: Literal["random", "perfect", "every"] | None = None
     """On a board: random moves, the default; in tictactoe also perfect play, or every line of play there is, whatever
     the number of episodes."""
+    temperature: float | None = None
+    """0 takes the most visited action, 1 draws by visits as acting does, and others by N^(1/temperature); the run's
+    own, run.evaluation_temperature, is 0 where nothing else was asked for."""
     json: bool = False
     """Print one JSON object."""
 
@@ -40,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     given = parse(Evaluate, "evaluate", arguments)
     from smuzero.experiments import api
 
-    result = api.evaluate(given.path, episodes=given.episodes, seed=given.seed, opponent=given.opponent)
+    result = api.evaluate(
+        given.path, episodes=given.episodes, seed=given.seed, opponent=given.opponent, temperature=given.temperature
+    )
     if given.json:
         fields = {
             "path": str(given.path),

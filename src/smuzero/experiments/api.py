@@ -8,6 +8,7 @@ action = agent.act(observation)
 """
 
 import dataclasses
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ __all__ = ["Agent", "Evaluation", "evaluate", "load", "resume", "train"]
 
 
 class Evaluation(NamedTuple):
-    """Undiscounted returns of whole episodes: no noise, the most visited action (Appendix A)."""
+    """Undiscounted returns of whole episodes, played without noise."""
 
     env: str
     frames: int
@@ -147,11 +148,13 @@ def evaluate(
     episodes: int = 100,
     seed: int = 0,
     opponent: str | None = None,
+    temperature: float | None = None,
 ) -> Evaluation:
     """Plays whole episodes with the agent of a run folder or checkpoint.
 
     In the environment it was trained in, or in `env`, which must have the same
-    observations and actions. The same seed brings the same episodes.
+    observations and actions. The same seed brings the same episodes. `temperature` 0 takes the most visited action
+    (Appendix A), 1 draws by visits as acting does; None is the run's `evaluation_temperature`.
     On a board, `opponent` is "random", or in tic-tac-toe "perfect" or "every", which
     plays all lines against the agent, however many episodes were asked for.
     """
@@ -160,7 +163,10 @@ def evaluate(
         raise UserError(f"episodes is {episodes}, but must be at least 1. The paper's protocol has 100.")
     agent, made_from, frames = load_checkpoint(Path(path), seed)
     where = env if isinstance(env, str) else environment_of(made_from, env, Path(path))
-    act = build.greedy_act(made_from.config, agent.policy, agent.network)
+    temperature = made_from.config.run.evaluation_temperature if temperature is None else temperature
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"temperature is {temperature}, but must be 0 (the most visited action) or more.")
+    act = build.evaluation_act(made_from.config, agent.policy, agent.network, temperature)
     name = where if isinstance(where, str) else made_from.env_name
     if not is_board(where):
         if opponent is not None:

@@ -113,12 +113,12 @@ def build_parts(recipe: Recipe, env: str | EnvFactory, pool: Pool | BoardGames) 
     """Everything a run is made of, before its first step. Starts the pool's first episodes."""
     config, seed = recipe.config, recipe.seed
     policy, network = network_of(recipe)
-    greedy = greedy_act(config, policy, network)
+    evaluating = evaluation_act(config, policy, network, config.run.evaluation_temperature)
     if isinstance(pool, BoardGames):
-        return board_parts(recipe, pool, policy, network, greedy, build_update(config, policy, network))
+        return board_parts(recipe, pool, policy, network, evaluating, build_update(config, policy, network))
 
     def evaluate(params: Params, episodes: int) -> Float64[np.ndarray, " episodes"]:
-        return play_in(env, config, recipe.space, greedy, params, episodes, seed)
+        return play_in(env, config, recipe.space, evaluating, params, episodes, seed)
 
     return Parts(
         collector=Collector(pool, recipe.space, config.replay.max_length, network.memory_size, config.acting.num_cut),
@@ -168,15 +168,17 @@ def build_agent(recipe: Recipe, params: Params, seed: int, folder: Path) -> Agen
     )
 
 
-def greedy_act(config: Config, policy: Policy, network: Network, simulations: int | None = None) -> Act:
-    """How to act in evaluation: no noise, the most visited action (Appendix A).
+def evaluation_act(
+    config: Config, policy: Policy, network: Network, temperature: float = 0.0, simulations: int | None = None
+) -> Act:
+    """How to act in evaluation: no noise, the most visited action (Appendix A), or drawn by N^(1/temperature).
 
     `simulations`, where they are given, stand in for the settings' own.
     """
     search, improvement = evaluation_settings(config.search), config.improvement
     if simulations is not None:
         search = dataclasses.replace(search, num_simulations=simulations)
-    return make_act(network, policy, search, model_discount(config), temperature=0.0, improvement=improvement)
+    return make_act(network, policy, search, model_discount(config), temperature, improvement=improvement)
 
 
 def play_in(

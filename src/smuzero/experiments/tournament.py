@@ -24,7 +24,7 @@ from smuzero.evaluation.gtp_engine import Think, Thought
 from smuzero.evaluation.matches import Player, play_match, random_player, searching_player, summarise
 from smuzero.evaluation.tictactoe import perfect_player
 from smuzero.experiments import api
-from smuzero.experiments.build import greedy_act
+from smuzero.experiments.build import evaluation_act
 from smuzero.runtime import run_folder
 from smuzero.types import UserError, check_at_least
 
@@ -105,7 +105,7 @@ def _entrants(paths: Sequence[Path], settings: TournamentSettings, every: bool) 
         for checkpoint in checkpoints:
             agent, made_from, frames = api.load_checkpoint(checkpoint, settings.seed)
             games[str(path)] = made_from.env
-            act = greedy_act(made_from.config, agent.policy, agent.network, settings.simulations)
+            act = evaluation_act(made_from.config, agent.policy, agent.network, simulations=settings.simulations)
             run = run_folder.run_of(checkpoint)
             name = f"{run.name or run}@{frames}"
             if any(entrant.name == name for entrant in found):

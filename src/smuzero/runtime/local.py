@@ -44,6 +44,10 @@ class RunSettings:
     """Frames between evaluations; the last checkpoint is always evaluated."""
     evaluation_episodes: int = 10
     """Episodes of each evaluation while training."""
+    evaluation_temperature: float = 0.0
+    """How evaluation chooses by visits: 0 takes the most visited action (Appendix A), 1 draws in proportion to N^1, as
+    acting does. Where all episodes start alike and nothing is drawn (Atari without sticky actions), 0 plays one episode
+    over and over."""
     checkpoint_every: int = 50_000
     """Frames between checkpoints."""
     keep_checkpoints: int = 2
@@ -54,6 +58,7 @@ class RunSettings:
     def __post_init__(self):
         check_at_least(self, frames=1, evaluate_every=1, evaluation_episodes=1)
         check_at_least(self, checkpoint_every=1, keep_checkpoints=1, log_every=1)
+        check_at_least(self, evaluation_temperature=0)
         if not self.frames_per_update > 0:
             raise ValueError(f"frames_per_update is {self.frames_per_update}, but must be above 0.")
 

@@ -163,7 +163,7 @@ def examine(
     gamma = config.learner.discount
     drawn = visits.candidate_settings(config.search, policy, settings.candidates, settings.proposal == "uniform")
     heads = visits.make_heads(network, policy, drawn, gamma)
-    act = build.greedy_act(config, policy, network)
+    act = build.evaluation_act(config, policy, network)
     met = visits.play(
         envs, act, heads, params, space, gamma=gamma, states=settings.states, steps=settings.steps, seed=seed
     )
