@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """smuzero evaluate runs/swingup --episodes 100
 
-    Plays whole episodes without noise, taking the most visited action (Appendix A) where nothing else is asked for. Is a run on tic-tac-toe perfect?
-    smuzero evaluate runs/ttt --opponent every
+    Plays whole episodes without noise, taking the most visited action (Appendix A) where nothing else is asked for.
+    Is a run on tic-tac-toe perfect? smuzero evaluate runs/ttt --opponent every
     """
 
     path: tyro.conf.Positional[Path]
