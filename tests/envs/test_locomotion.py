@@ -5,7 +5,7 @@ import pytest
 
 from smuzero.envs import make
 from smuzero.envs.base import UnknownEnvironment
-from smuzero.envs.locomotion import Locomotion, _update_activation, list_locomotion
+from smuzero.envs.locomotion import Locomotion, _update_activation, list_locomotion, original
 from smuzero.types import UserError
 
 
@@ -52,6 +52,30 @@ def test_an_episode_can_be_gone_back_in_many_times():
     env.restore(state)
     for action, step in zip(actions, first, strict=True):
         assert_same(env.step(action), step)
+
+
+def test_a_body_that_is_kept_does_what_one_compiled_anew_does():
+    env = Locomotion("cmu:go_to_target", "go_to_target", 5, sees=False, is_fast=True)
+    plain = original("go_to_target", 5)
+    rng, targets = np.random.default_rng(0), []
+    for episode in range(3):
+        plain.random_state.seed(int(np.random.SeedSequence([5, episode]).generate_state(1)[0]))
+        first = plain.reset()
+        np.testing.assert_array_equal(env.reset(), flat(first.observation))
+        targets.append(tuple(plain.task.target_position(plain.physics)))
+        assert targets[-1] == tuple(env._env.task.target_position(env._env.physics))
+        is_last = False
+        while not is_last:
+            action = rng.uniform(-1, 1, 56)
+            step, own = plain.step(action), env.step(action)
+            np.testing.assert_array_equal(own.observation, flat(step.observation))
+            is_last = step.last()
+            assert (own.reward, own.discount, own.is_last) == (step.reward, step.discount, is_last)
+    assert len(set(targets)) == 3
+
+
+def flat(observation):
+    return np.concatenate(list(observation.values()), axis=None).astype(np.float32)
 
 
 def test_targets_that_were_reached_stay_so():
