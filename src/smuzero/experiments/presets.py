@@ -152,7 +152,6 @@ PRESETS: dict[str, Preset] = {
                 **_MANY_STARTS,
             },
             "cmu": _BEFORE_FLOOR,
-            "atari": _BEFORE_FLOOR,
             "rwrl": {
                 **_BEFORE_FLOOR,
                 **_HELD_CONTROL,
