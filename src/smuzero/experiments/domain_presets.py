@@ -120,6 +120,31 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
         },
     },
     "efficient": {
+        # A body that falls within half a second, and is paid in one episode of fifteen.
+        "cmu": {
+            # One action of fifteen changes little that can be told from noise.
+            "acting.action_repeat": 5,
+            "network.reward_range": (-5.0, 5.0),
+            "network.value_range": (-500.0, 500.0),
+            "network.value_bins": 401,
+            # A place among 168 numbers of the body is found sooner where it is large, and little is learned by heart.
+            "network.observation_norm": False,
+            "network.observation_symlog": True,
+            "network.input_block": "layernorm_tanh",
+            "learner.weight_decay": 1.0,
+            # Many short episodes, few of which are paid.
+            "replay.max_sequences": 60_000,
+            "replay.max_length": 8,
+            "replay.priority_exponent": 1.0,
+            "reanalyse.corrects_values": True,
+            # Where nothing is paid, what actions differ by is noise, and is not to close the policy.
+            "search.min_value_range": 2.0,
+            "learner.entropy_floor": 0.5,
+            "run.learn_after": 8000,
+            "run.frames_per_update": 60.0,
+            "run.evaluate_every": 100_000,
+            "run.evaluation_episodes": 200,
+        },
         "atari": {
             # A dot is less than a point of a picture: what changes shows it, and a maze that is moved hides it.
             "network.motion_planes": 4,

@@ -40,17 +40,6 @@ _HELD_CONTROL: dict[str, Any] = {"network.reward_range": (-4.0, 4.0), "network.v
 # Some of them are near a reward that long episodes would not find, or come back to.
 _MANY_STARTS: dict[str, Any] = {"acting.cut_after": 100, "acting.cut_share": 0.25}
 
-# `efficient` as it was measured there: before it had a floor, smooth towers and means of what is observed.
-_BEFORE_FLOOR: dict[str, Any] = {
-    "learner.entropy_floor": None,
-    "learner.entropy_weight": 0.0,
-    "improvement.temperature": 1.0,
-    "network.activation": "relu",
-    "network.observation_norm": False,
-    "network.input_block": "layernorm_tanh",
-    "network.observation_symlog": True,
-}
-
 PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "Appendix A exactly: 512 x 10 blocks, batch 1024, 1 million updates over 25 million frames.",
@@ -151,14 +140,18 @@ PRESETS: dict[str, Preset] = {
                 "run.frames_per_update": 4.0,
                 **_MANY_STARTS,
             },
-            "cmu": _BEFORE_FLOOR,
             "rwrl": {
-                **_BEFORE_FLOOR,
                 **_HELD_CONTROL,
                 "run.frames_per_update": 4.0,
                 # What is observed is learned from before the LSTM has learned anything.
                 "network.lstm_skip": True,
-                # As it was measured there.
+                # As it was measured there: before there were a floor, smooth towers and means of what is observed.
+                "learner.entropy_floor": None,
+                "learner.entropy_weight": 0.0,
+                "network.activation": "relu",
+                "network.observation_norm": False,
+                "network.input_block": "layernorm_tanh",
+                "network.observation_symlog": True,
                 "improvement.unit": "spread",
                 "improvement.temperature": 3.0,
                 "search.min_value_range": 1e-2,
