@@ -15,6 +15,7 @@ from smuzero.experiments.domain_presets import DOMAINS, domain_changes, with_opt
 
 TINY = {
     "acting.num_envs": 2,
+    "acting.action_repeat": 1,
     "network.width": 4,
     "network.num_blocks": 1,
     "network.picture_blocks": [0, 0, 0],
@@ -24,6 +25,7 @@ TINY = {
     "search.num_simulations": 2,
     "reanalyse.num_samples": 2,
     "reanalyse.num_simulations": 2,
+    "reanalyse.lookahead": 1,
     "learner.batch_size": 2,
     "learner.unroll": 1,
     "learner.n_step": 1,
