@@ -69,7 +69,7 @@ def programs(cell: Cell, frames: int) -> Programs:
     with build.open_pool(config, reach.Reach, seed=0) as pool:
         recipe = training.make_recipe(reach.Reach, config, "quick", 0, pool)
         parts = build.build_parts(recipe, reach.Reach, pool)
-    return Programs(config, parts, build.greedy_act(config, *build.network_of(recipe)))
+    return Programs(config, parts, build.evaluation_act(config, *build.network_of(recipe)))
 
 
 def train(cell: Cell, seed: int, frames: int) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def evaluation_act(
     search, improvement = evaluation_settings(config.search), config.improvement
     if simulations is not None:
         search = dataclasses.replace(search, num_simulations=simulations)
-    return make_act(network, policy, search, model_discount(config), temperature, improvement=improvement)
+    return make_act(network, policy, search, model_discount(config), temperature=temperature, improvement=improvement)
 
 
 def play_in(
