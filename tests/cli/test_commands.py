@@ -38,6 +38,7 @@ def test_a_run_is_trained_stopped_resumed_evaluated_and_drawn(tiny_preset, tmp_p
     assert main(["evaluate", str(folder), "--episodes", "2", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["frames"], len(result["returns"]), result["env"]) == (300, 2, "gym:CartPole-v1")
+    assert result["temperature"] == 0
     assert main(["evaluate", str(folder), "--episodes", "2"]) == 0
     assert f"return {result['return_mean']:.1f}" in capsys.readouterr().out
 

@@ -101,8 +101,9 @@ def test_evaluation_draws_by_visits_at_a_temperature(tiny_preset, tmp_path):
     quiet(make_fixed_start, tmp_path / "run", overrides={"search.enumerate_actions": True, "search.num_samples": 2})
     play = functools.partial(api.evaluate, tmp_path / "run", env=make_fixed_start, episodes=8)
     assert len(set(play().returns)) == 1
-    drawn = play(temperature=1.0).returns
-    assert len(set(drawn)) > 1 and play(temperature=1.0).returns.tolist() == drawn.tolist()
+    drawn = play(temperature=1.0)
+    assert len(set(drawn.returns)) > 1 and play(temperature=1.0).returns.tolist() == drawn.returns.tolist()
+    assert (play().temperature, drawn.temperature) == (0.0, 1.0)
     with pytest.raises(UserError, match="temperature is -1"):
         play(temperature=-1.0)
 

@@ -172,6 +172,8 @@ def test_a_run_on_tictactoe_is_held_to_perfect_play_and_to_every_line(tmp_path, 
     assert main(["evaluate", str(tmp_path), "--opponent", "every"]) == 0
     assert "against every line of play: " in (shown := capsys.readouterr().out)
     assert int(shown.split(" of ")[-1].split()[0]) > 100
+    assert main(["evaluate", str(tmp_path), "--opponent", "every", "--temperature", "1"]) == 2
+    assert "temperature is 1.0" in capsys.readouterr().err
 
 
 def test_bench_times_self_play():

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
             "frames": result.frames,
             "episodes": len(result.returns),
             "seed": given.seed,
+            "temperature": result.temperature,
             "return_mean": result.mean,
             "return_std": result.std,
             "returns": result.returns.tolist(),

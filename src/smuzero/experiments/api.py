@@ -41,6 +41,8 @@ class Evaluation(NamedTuple):
     returns: Float64[np.ndarray, " episodes"]
     opponent: str | None = None
     """Whom games on a board were played against."""
+    temperature: float = 0.0
+    """Of visits, by which actions were taken; 0 is the most visited one."""
 
     @property
     def mean(self) -> float:
@@ -163,6 +165,11 @@ def evaluate(
         raise UserError(f"episodes is {episodes}, but must be at least 1. The paper's protocol has 100.")
     agent, made_from, frames = load_checkpoint(Path(path), seed)
     where = env if isinstance(env, str) else environment_of(made_from, env, Path(path))
+    if opponent == "every":
+        # Every line there is, is every line against an agent that answers each position in one way.
+        if temperature:
+            raise UserError(f"temperature is {temperature}, but every line of play is known only of an agent at 0.")
+        temperature = 0.0
     temperature = made_from.config.run.evaluation_temperature if temperature is None else temperature
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature is {temperature}, but must be 0 (the most visited action) or more.")
@@ -172,12 +179,12 @@ def evaluate(
         if opponent is not None:
             raise UserError(f"An opponent was given, {opponent}, but {name} is no game for two.")
         returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed)
-        return Evaluation(name, frames, returns)
+        return Evaluation(name, frames, returns, temperature=temperature)
     opponent = opponent or "random"
     if opponent not in OPPONENTS:
         raise UserError(f"There is no opponent {opponent!r}. Opponents are {', '.join(OPPONENTS)}.")
     returns = build.play_in(where, made_from.config, made_from.space, act, agent.params, episodes, seed, opponent)
-    return Evaluation(name, frames, returns, opponent)
+    return Evaluation(name, frames, returns, opponent, temperature)
 
 
 def load_checkpoint(path: Path, seed: int) -> tuple[Agent, Recipe, int]:
