@@ -81,9 +81,9 @@ def test_efficient_holds_actions_for_the_same_time_in_every_task():
     assert presets.compose("quick", "dmc:cartpole.swingup").acting.action_repeat == 1
 
 
-def test_efficient_updates_once_for_two_frames_of_control_four_of_realworld_and_once_for_each_elsewhere():
+def test_efficient_updates_once_for_two_frames_of_control_eight_of_realworld_and_once_for_each_elsewhere():
     realworld = "rwrl:cartpole.swingup/easy"
-    for env, repeat, updates in (("dmc:walker.walk", 2, 500), (realworld, 4, 250), ("gym:Pendulum-v1", 1, 1000)):
+    for env, repeat, updates in (("dmc:walker.walk", 2, 500), (realworld, 4, 125), ("gym:Pendulum-v1", 1, 1000)):
         config = presets.compose("efficient", env, frames=1000)
         assert (config.acting.action_repeat, config.learner.total_updates) == (repeat, updates)
 
