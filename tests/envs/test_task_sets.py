@@ -62,3 +62,14 @@ def test_tasks_without_a_kernel_step_too(task):
         step = env.step(env.spec.action_space.sample())
         assert step.observation.shape == observation.shape and step.observation.dtype == np.float32
         assert 0 <= step.reward <= 1 or task.startswith("lqr")
+
+
+@pytest.mark.parametrize("task", ["lqr.lqr_2_1", "lqr.lqr_6_2"])
+def test_lqr_has_bounds_and_episodes_that_end(task):
+    env = make(f"dmc:{task}", seed=0)
+    space = env.spec.action_space
+    space.seed(0)
+    assert (space.high == 6).all() and (space.low == -6).all()
+    env.reset()
+    steps = [env.step(space.sample()) for _ in range(1000)]
+    assert [step.is_last for step in steps] == [False] * 999 + [True] and steps[-1].discount == 1.0
