@@ -9,6 +9,7 @@ import pytest
 
 from smuzero.cli import bench, demo, doctor
 from smuzero.cli.main import main
+from smuzero.envs.base import MissingExtra
 from smuzero.experiments import training
 from smuzero.experiments.benchmarks import envs, learner, search
 
@@ -129,12 +130,23 @@ def test_bench_times_heads_and_options_apart(capsys):
     assert "one of them" in capsys.readouterr().err
 
 
+def test_bench_says_what_it_lacks_for_an_environment_that_was_asked_for(monkeypatch, capsys):
+    def missing(env_id, seconds):
+        raise MissingExtra(f"{env_id} needs a package.")
+
+    monkeypatch.setattr(envs, "alone", missing)
+    assert envs.measure(workers=()) == []
+    assert main(["bench", "envs", "atari:Pong"]) == 2
+    assert "atari:Pong needs a package" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("part", [envs, learner])
 def test_bench_prints_cells(part, tiny_preset, monkeypatch, capsys):
     name = part.__name__.rpartition(".")[2]
     measure = part.measure
+    timed = ("gym:CartPole-v1", "dmc:cartpole.swingup", "rwrl:cartpole.swingup/easy")
     brief = {
-        "envs": lambda: measure(("gym:CartPole-v1", "dmc:cartpole.swingup"), workers=(0, 1), seconds=0.1),
+        "envs": lambda: measure(timed, workers=(0, 1), seconds=0.1),
         "learner": lambda: measure(("tiny",), seconds=0.1),
     }
     monkeypatch.setattr(learner, "PEAK_SIZE", 128)
@@ -147,4 +159,5 @@ def test_bench_prints_cells(part, tiny_preset, monkeypatch, capsys):
     if name == "envs":
         beside = {cell["env"]: cell["ratio"] for cell in cells if cell["workers"] == "alone"}
         assert beside["gym:CartPole-v1"] is None and beside["dmc:cartpole.swingup"] > 1
+        assert beside["rwrl:cartpole.swingup/easy"] > 0
         assert main(["bench", "learner", "dmc:cartpole.swingup"]) == 2

@@ -53,14 +53,30 @@ def make_pixels(name: str, seed: int) -> Env:
     for key, least in (("size", 8), ("repeat", 1)):
         at_least(f"dmc-pixels:{name}", key, options[key], least)
     env = load(task, seed)
+    camera = _camera(env, name, options["camera"])
     domain = task.partition(".")[0]
-    cameras = env.physics.model.ncam
-    camera = options["camera"] if options["camera"] >= 0 else min(_CAMERAS.get(domain, 0), cameras - 1)
-    if camera >= cameras:
-        raise UserError(f"dmc-pixels:{name}: there is no camera {camera}; the model has cameras 0 to {cameras - 1}.")
     inner = ActionRepeat(wrap(env, f"dmc-pixels:{name}", domain), options["repeat"])
     pixels = Pixels(inner, env.physics, options["size"], camera, is_fast=render == "fast", is_gray=options["gray"])
     return stacked(pixels, options["stack"])
+
+
+def original(name: str, seed: int) -> Any:
+    """dm_control's own environment, which shows one picture of the same size and camera, drawn by dm_control."""
+    from dm_control.suite.wrappers import pixels
+
+    task, options = split_options("dmc-pixels", name, OPTIONS)
+    env = load(task, seed)
+    camera, size = _camera(env, name, options["camera"]), options["size"]
+    return pixels.Wrapper(env, render_kwargs={"height": size, "width": size, "camera_id": camera})
+
+
+def _camera(env: Any, name: str, asked: int) -> int:
+    """The number of the camera: the one asked for, or where that is -1 the task's own. Raises UserError."""
+    cameras = env.physics.model.ncam
+    camera = asked if asked >= 0 else min(_CAMERAS.get(name.partition(".")[0], 0), cameras - 1)
+    if camera >= cameras:
+        raise UserError(f"dmc-pixels:{name}: there is no camera {camera}; the model has cameras 0 to {cameras - 1}.")
+    return camera
 
 
 def list_pixels() -> list[Listed]:

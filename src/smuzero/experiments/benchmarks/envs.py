@@ -1,8 +1,10 @@
 """Frames per second of environments stepped with random actions, by number of worker processes.
 
-Beside each environment of the control suite and the CMU humanoid stands what
-dm_control itself does alone, with the same task and its own loop: `reset`, `step` and
-nothing else. The two take turns, so that whatever else the machine does meets both.
+Beside each environment of the control suite, from states or pixels, of Real-World RL and
+of the CMU humanoid stands what dm_control itself does alone, with the same task and its
+own loop: `reset`, `step` and nothing else. Of Real-World RL that is the task without its
+challenges; and it draws without a screen only where MUJOCO_GL says by what. The two
+take turns, so that whatever else the machine does meets both.
 """
 
 import contextlib
@@ -38,13 +40,14 @@ def measure(
 
     First one environment alone (`workers` "alone"), beside dm_control's own where there
     is one; then pools of 16, by default with no worker, one, two, and one for each
-    processor. An environment whose package is missing is left out.
+    processor. An environment whose package is missing is left out of the default; asked
+    for by name, it raises MissingExtra.
     """
     numbers = workers if workers is not None else tuple(sorted({0, 1, 2, os.cpu_count() or 1}))
     cells = []
     for env in environments or (*POOLED, *ALONE):
-        # What is missing is missing for all numbers of workers.
-        with contextlib.suppress(MissingExtra):
+        # What is missing is missing for all numbers of workers; of what was asked for it is said.
+        with contextlib.nullcontext() if environments else contextlib.suppress(MissingExtra):
             cells.append(alone(env, seconds))
             for number in () if not environments and env in ALONE else numbers:
                 with make_pool(env, NUM_ENVS, seed=0, num_workers=number) as pool:
@@ -78,6 +81,14 @@ def dm_control_step(env_id: str) -> Callable[[Any], int] | None:
         from smuzero.envs.control import load
 
         env = load(name.partition(",")[0], seed=0)
+    elif family == "rwrl":
+        from smuzero.envs.control import load
+
+        env = load(name.partition("/")[0], seed=0)
+    elif family == "dmc-pixels" and "repeat" not in name and {"MUJOCO_GL", "DISPLAY"} & {*os.environ}:
+        from smuzero.envs import pixels
+
+        env = pixels.original(name, seed=0)
     elif family == "cmu" and "camera" not in name:
         from smuzero.envs import locomotion
 
