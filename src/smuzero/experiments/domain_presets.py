@@ -122,9 +122,12 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
     "efficient": {
         # A body that falls within half a second, and is paid in one episode of fifteen.
         "cmu": {
-            # One action of fifteen changes little that can be told from noise.
-            "acting.action_repeat": 5,
-            "network.reward_range": (-5.0, 5.0),
+            # Till it falls: what an action does is then in one reward, and not in values that are still to be learned.
+            "acting.action_repeat": 20,
+            "network.reward_range": (-20.0, 20.0),
+            # The policy's loss is a sum of 56, in which what an action changes would be lost.
+            "learner.reward_weight": 16.0,
+            "learner.value_weight": 4.0,
             "network.value_range": (-500.0, 500.0),
             "network.value_bins": 401,
             # A place among 168 numbers of the body is found sooner where it is large, and little is learned by heart.
