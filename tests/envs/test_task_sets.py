@@ -1,3 +1,4 @@
+import gymnasium
 import numpy as np
 import pytest
 
@@ -69,6 +70,7 @@ def test_lqr_has_bounds_and_episodes_that_end(task):
     env = make(f"dmc:{task}", seed=0)
     space = env.spec.action_space
     space.seed(0)
+    assert isinstance(space, gymnasium.spaces.Box)
     assert (space.high == 6).all() and (space.low == -6).all()
     env.reset()
     steps = [env.step(space.sample()) for _ in range(1000)]
