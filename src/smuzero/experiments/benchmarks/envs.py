@@ -9,6 +9,7 @@ take turns, so that whatever else the machine does meets both.
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -77,14 +78,10 @@ def dm_control_step(env_id: str) -> Callable[[Any], int] | None:
     It takes an action, and returns the number of frames; it starts the next episode where one has ended.
     """
     family, _, name = env_id.partition(":")
-    if family == "dmc":
+    if family in ("dmc", "rwrl"):
         from smuzero.envs.control import load
 
-        env = load(name.partition(",")[0], seed=0)
-    elif family == "rwrl":
-        from smuzero.envs.control import load
-
-        env = load(name.partition("/")[0], seed=0)
+        env = load(re.split("[,/]", name)[0], seed=0)
     elif family == "dmc-pixels" and "repeat" not in name and {"MUJOCO_GL", "DISPLAY"} & {*os.environ}:
         from smuzero.envs import pixels
 
