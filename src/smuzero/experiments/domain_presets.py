@@ -143,6 +143,8 @@ DOMAINS: dict[str, dict[str, Mapping[str, Any]]] = {
             # Where nothing is paid, what actions differ by is noise, and is not to close the policy.
             "search.min_value_range": 2.0,
             "learner.entropy_floor": 0.5,
+            # Learning begins at some 116,000 frames, where some 500 episodes have been paid.
+            "run.frames": 600_000,
             "run.learn_after": 8000,
             "run.frames_per_update": 60.0,
             "run.evaluate_every": 100_000,
