@@ -76,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", help=f"families ({', '.join(FAMILIES)}), or ids of environments")
     parser.add_argument("--steps", type=int, default=10**9, help="at most so many steps; by default whole episodes")
-    parser.add_argument("--options", default="", help="added to every id, such as ,camera")
+    parser.add_argument("--options", default="", help="added to every id of a family, such as ,camera")
     parser.add_argument("--learn", metavar="PRESET", help="learn too, by this preset with a small network")
     parser.add_argument("--frames", type=int, default=200, help="of learning")
     given = parser.parse_args()

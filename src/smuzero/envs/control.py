@@ -51,6 +51,7 @@ UNBOUNDED = 1e10
 BOUND = 6.0
 """In its place: the optimal controls of both `lqr` tasks reach 5.5 over 20 starts (`dm_control.suite.lqr_solver`)."""
 STEPS = 1000
+"""Of an episode of `lqr`, to which the suite gives no limit; as many as its other tasks have."""
 
 
 def make_control(name: str, seed: int) -> Env:
