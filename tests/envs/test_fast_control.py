@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from smuzero.envs import make
 from smuzero.envs.base import InvalidEnvironmentOutput
 from smuzero.envs.control import ControlEnv, FastControlEnv, make_control
-from smuzero.envs.fast_control import KERNELS, tolerance
+from smuzero.envs.fast_control import KERNELS, concatenated, tolerance
 
 TASKS = [
     "acrobot.swingup",
@@ -144,6 +145,40 @@ def test_a_warning_of_the_physics_is_raised_once_and_named():
         fast.step(np.full(6, np.nan))
     fast.reset()
     fast.step(np.zeros(6))
+
+
+def test_what_nobody_looks_for_is_still_refused():
+    """`make` does not look at every observation of such an environment: the physics itself says what went wrong."""
+    env = make("dmc:cheetah.run", seed=0)
+    env.reset()
+    env.step(np.zeros(6))
+    with pytest.raises(InvalidEnvironmentOutput, match=r"dmc:cheetah.run.*mjWARN_BADCTRL"):
+        env.step(np.full(6, np.nan))
+
+
+@pytest.mark.parametrize("task, alone", [("cheetah.run", True), ("finger.spin", False), ("ball_in_cup.catch", False)])
+def test_groups_are_left_out_only_where_there_is_one(task, alone):
+    """Several islands are solved one by one, with other roundings than all at once."""
+    import mujoco
+
+    fast, plain = both(task)
+    bits = mujoco.mjtDisableBit.mjDSBL_ISLAND | mujoco.mjtDisableBit.mjDSBL_MIDPHASE
+    assert fast._env.physics.model.opt.disableflags & bits == (bits if alone else 0)
+    assert plain._env.physics.model.opt.disableflags & bits == 0
+
+
+def test_parts_of_one_block_are_joined_in_the_order_asked_for():
+    block = np.random.default_rng(0).normal(size=60)
+    parts = [block[40:], block[:27].reshape(3, 9)[1:, 8::-6], block[7:7], block[30:31], block[:40:3][::-1]]
+    observe = concatenated(*parts)
+    for _ in range(2):
+        expected = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+        np.testing.assert_array_equal(observe(), expected)
+        assert observe().dtype == np.float32
+        block *= -2
+    first = observe()
+    block[:] = 0
+    assert first.any(), "an observation must not change with the physics"
 
 
 @pytest.mark.parametrize("sigmoid", ["gaussian", "linear", "quadratic"])

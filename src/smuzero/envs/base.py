@@ -65,7 +65,7 @@ class Env(abc.ABC):
     legal: Bool[np.ndarray, " N"] | None = None
     """Legal choices at the latest observation, one entry for each choice that a mask can forbid; None where all are."""
     always_finite: bool = False
-    """Whether its observations cannot hold a NaN or an infinity, so that nobody need look for them."""
+    """Whether observations and rewards cannot be NaN or infinite, so that nobody need look; only where all is legal."""
 
     @abc.abstractmethod
     def reset(self) -> Num[np.ndarray, "..."]:

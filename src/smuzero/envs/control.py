@@ -102,6 +102,9 @@ def load(name: str, seed: int) -> Any:
     return env
 
 
+_new_tuple = tuple.__new__
+
+
 class ControlEnv(Env):
     """One task of the suite: a `dm_control.rl.control.Environment` over a MuJoCo model."""
 
@@ -177,6 +180,7 @@ class FastControlEnv(ControlEnv):
     def __init__(self, env: Any, name: str, kernel: Kernel):
         super().__init__(env, name)
         self._observe, self._reward = kernel
+        leave_out_groups(env.physics.model)
         self._advance = advance(env.physics, env._n_sub_steps)
         self._step_limit = env._step_limit
         self._control = env.physics.data.ctrl
@@ -198,7 +202,8 @@ class FastControlEnv(ControlEnv):
         env = self._env
         env._step_count = steps = env._step_count + 1
         is_last = env._reset_next_step = steps >= self._step_limit
-        return EnvStep(self._observe(), self._reward(), 1.0, is_last, 1, None)
+        # As EnvStep(...) does, in half of its time.
+        return _new_tuple(EnvStep, (self._observe(), self._reward(), 1.0, is_last, 1, None))
 
     def _new_warnings(self) -> str:
         import mujoco
@@ -206,6 +211,19 @@ class FastControlEnv(ControlEnv):
         names = list(mujoco.mjtWarning.__members__)  # pyright: ignore[reportAttributeAccessIssue]
         before = np.frombuffer(self._warned, self._warnings.dtype)
         return ", ".join(names[index] for index in np.flatnonzero(self._warnings > before))
+
+
+def leave_out_groups(model: Any) -> None:
+    """Keeps MuJoCo from sorting into groups, at every step, what is one group anyway; results are the same bit for bit.
+
+    Bodies that are all joined to each other are one island of constraints, and pairs
+    of a few geoms are found as fast without a hierarchy of boxes.
+    """
+    import mujoco
+
+    if model.ntree == 1:
+        bits = mujoco.mjtDisableBit  # pyright: ignore[reportAttributeAccessIssue]
+        model.opt.disableflags |= bits.mjDSBL_ISLAND.value | bits.mjDSBL_MIDPHASE.value
 
 
 def advance(physics: Any, steps: int) -> Callable[[], None]:

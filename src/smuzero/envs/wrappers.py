@@ -127,7 +127,9 @@ class CheckFinite(Wrapper):
     def __init__(self, env: Env):
         super().__init__(env)
         self._episode_steps = 0
-        self._looks = np.issubdtype(env.spec.observation_dtype, np.inexact) and not env.always_finite
+        self._looks = np.issubdtype(env.spec.observation_dtype, np.inexact)
+        if env.always_finite:
+            self.step = env.step  # not even passed on: this call would take 3 % of a small environment's step
 
     def reset(self):
         observation = super().reset()
