@@ -162,7 +162,8 @@ def test_groups_are_left_out_only_where_there_is_one(task, alone):
     import mujoco
 
     fast, plain = both(task)
-    bits = mujoco.mjtDisableBit.mjDSBL_ISLAND | mujoco.mjtDisableBit.mjDSBL_MIDPHASE
+    flags = mujoco.mjtDisableBit  # pyright: ignore[reportAttributeAccessIssue]
+    bits = flags.mjDSBL_ISLAND | flags.mjDSBL_MIDPHASE
     assert fast._env.physics.model.opt.disableflags & bits == (bits if alone else 0)
     assert plain._env.physics.model.opt.disableflags & bits == 0
 
