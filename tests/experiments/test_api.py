@@ -166,7 +166,7 @@ def test_a_familys_action_repeat_holds_in_training_evaluation_and_resuming(tiny_
     repeated = presets.Preset("Repeats.", {}, {"gym": {"acting.action_repeat": 3}}, base="tiny")
     monkeypatch.setitem(presets.PRESETS, "repeated", repeated)
     Counted.given.clear()
-    once = {"run.evaluate_every": 10_000, "replay.max_length": 8}
+    once = {"run.evaluate_every": 10_000, "replay.max_length": 8, "run.learn_after": 30}
     api.train(Counted, preset="repeated", out=tmp_path / "run", frames=240, overrides=once, progress=False)
     api.resume(tmp_path / "run", frames=480, env=Counted, progress=False)
     returns = api.evaluate(tmp_path / "run", env=Counted, episodes=2).returns
@@ -259,8 +259,16 @@ def test_nothing_is_left_where_an_environment_cannot_be_made(tiny_preset, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_too_short_to_learn_says_so_and_can_go_on(tiny_preset, tmp_path):
+    with pytest.warns(UserWarning, match=r"Nothing was learned: .* 60 frames .*run.learn_after = 100.*--frames 1000"):
+        quiet(CARTPOLE, tmp_path / "run", frames=60)
+    assert "loss/total" not in metrics_of(tmp_path / "run")[-1]
+    api.resume(tmp_path / "run", frames=300, progress=False)
+    assert "loss/total" in metrics_of(tmp_path / "run")[-1]
+
+
 def test_existing_run_is_not_written_over(tiny_preset, tmp_path):
-    quiet(CARTPOLE, tmp_path / "run", frames=100)
+    quiet(CARTPOLE, tmp_path / "run", frames=300)
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with pytest.raises(run_folder.ExistingRun, match="already holds a run"):
         quiet(CARTPOLE, tmp_path / "run")

@@ -59,7 +59,7 @@ def test_a_run_learns_and_evaluates(run):
 
 def test_a_run_goes_on_from_a_checkpoint_to_the_same_end(run, tmp_path):
     short = tmp_path / "short"
-    api.train("go:3x3", preset="paper", overrides=SMALL | {"run.frames": 40}, out=short, progress=False)
+    api.train("go:3x3", preset="paper", overrides=SMALL | {"run.frames": 60}, out=short, progress=False)
     config = json.loads((short / "config.json").read_text())
     config["settings"]["run"]["frames"] = 80
     # As in one go, the learning rate is that of the whole.

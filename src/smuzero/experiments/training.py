@@ -5,6 +5,7 @@ writable is found at once, and there is always something to continue from.
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def carry_out(
     """Trains to the recipe's frames, from the start or from a checkpoint's `state`, and returns the agent.
 
     The caller holds the folder's lock. Raises Interrupted after a signal, and
-    whatever UserError stopped the run, with a note on what is kept.
+    whatever UserError stopped the run, with a note on what is kept. Warns of a run that ends before its first update.
     """
     parts = build.build_parts(recipe, env, pool)
     settings = recipe.config.run
@@ -96,6 +97,13 @@ def carry_out(
         _train(folder, run, bar, stop)
     if stop.stop_requested and run.counters.frames < settings.frames:
         raise Interrupted(folder.path, run.counters.frames, stop.signal_name or "request")
+    if not run.counters.updates:
+        warnings.warn(
+            f"Nothing was learned: the {run.counters.frames:,} frames of this run ended before its first update, which "
+            f"waits for run.learn_after = {settings.learn_after:,} stored steps. Go on with more frames: "
+            f"smuzero resume {folder.path} --frames {10 * max(run.counters.frames, settings.learn_after)}",
+            stacklevel=3,
+        )
     return build.build_agent(recipe, acting_params(recipe.config.learner, run.learner), recipe.seed, folder.path)
 
 
