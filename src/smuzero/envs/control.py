@@ -102,9 +102,6 @@ def load(name: str, seed: int) -> Any:
     return env
 
 
-_new_tuple = tuple.__new__
-
-
 class ControlEnv(Env):
     """One task of the suite: a `dm_control.rl.control.Environment` over a MuJoCo model."""
 
@@ -203,7 +200,7 @@ class FastControlEnv(ControlEnv):
         env._step_count = steps = env._step_count + 1
         is_last = env._reset_next_step = steps >= self._step_limit
         # As EnvStep(...) does, in half of its time.
-        return _new_tuple(EnvStep, (self._observe(), self._reward(), 1.0, is_last, 1, None))
+        return tuple.__new__(EnvStep, (self._observe(), self._reward(), 1.0, is_last, 1, None))
 
     def _new_warnings(self) -> str:
         import mujoco
